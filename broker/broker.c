@@ -1,0 +1,268 @@
+/* The public interface: what midge.h declares. */
+#include "connection.h"
+#include "delivery.h"
+#include "events.h"
+#include "input.h"
+#include "output.h"
+#include "publishing.h"
+#include "replies.h"
+#include "session.h"
+#include "waiting.h"
+
+#define MIDGE_FILE MIDGE_FILE_BROKER
+
+/* What any call may have made possible: wills that are due, connections that need not wait any longer. */
+static void settle(struct midge *b)
+{
+    midge_wills_run(b);
+    midge_wake_all(b);
+    midge_output_feed_starved(b);
+}
+
+/* What this connection's progress may have made possible for others. */
+static void settle_connection(struct midge *b, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->waiters.head != 0 && c->session != 0) {
+        midge_wake_waiters(b, connection, midge_queue_wake_room(b, c->session));
+    }
+    if (c->wait_kind == MIDGE_WAIT_REPLIES && c->replies_count <= b->config.limits.replies / 2) {
+        midge_wake(b, connection);
+    }
+    settle(b);
+}
+
+struct midge_handle midge_connected(struct midge *b, uint8_t listener)
+{
+    midge_index connection = midge_connection_open(b, listener);
+    if (connection == 0 && midge_wills_hurry(b)) {
+        connection = midge_connection_open(b, listener);
+    }
+    struct midge_handle handle = {.index = connection};
+    if (connection != 0) {
+        handle.generation = midge_connection_at(b, connection)->generation;
+    }
+    settle(b);
+    return handle;
+}
+
+size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *bytes, size_t size)
+{
+    midge_index connection = midge_connection_resolve(b, conn);
+    if (connection == 0) {
+        return size;
+    }
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
+        return size;
+    }
+    if (c->wait_kind != MIDGE_WAIT_NONE || size == 0) {
+        return 0;
+    }
+    c->last_input_ms = midge_now(b);
+    size_t used = midge_input(b, connection, bytes, size);
+    b->metrics.bytes_received += (midge_counter)used;
+    settle_connection(b, connection);
+    return used;
+}
+
+size_t midge_output(struct midge *b, struct midge_handle conn, uint8_t *buffer, size_t size)
+{
+    midge_index connection = midge_connection_resolve(b, conn);
+    if (connection == 0 || midge_connection_at(b, connection)->state == MIDGE_CLOSED) {
+        return 0;
+    }
+    MIDGE_ASSERT(size >= 16);
+    return midge_output_encode(b, connection, buffer, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+}
+
+void midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
+{
+    midge_index connection = midge_connection_resolve(b, conn);
+    if (connection == 0 || midge_connection_at(b, connection)->state == MIDGE_CLOSED) {
+        return;
+    }
+    midge_output_consume(b, connection, (uint32_t)sent);
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->state == MIDGE_CLOSING && c->replies_count == 0) {
+        midge_connection_close(b, connection);
+    }
+    settle_connection(b, connection);
+}
+
+void midge_disconnected(struct midge *b, struct midge_handle conn)
+{
+    midge_index connection = midge_connection_resolve(b, conn);
+    if (connection == 0) {
+        return;
+    }
+    midge_connection_end(b, connection, (struct midge_ending){.reason = MIDGE_CONNECTION_LOST});
+    midge_connection_release(b, connection);
+    settle(b);
+}
+
+void midge_authenticated(struct midge *b, struct midge_handle conn, enum midge_verdict verdict, uint32_t who)
+{
+    MIDGE_ASSERT(verdict != MIDGE_PENDING);
+    midge_index connection = midge_connection_resolve(b, conn);
+    if (connection == 0) {
+        return;
+    }
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->state != MIDGE_CONNECTING || c->verdict != MIDGE_PENDING) {
+        return;
+    }
+    c->verdict = (uint8_t)verdict;
+    c->who = who;
+    midge_wake(b, connection);
+}
+
+bool midge_publish(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
+{
+    bool kept = midge_publishing_internal(b, topic, payload, qos, retain);
+    settle(b);
+    return kept;
+}
+
+bool midge_next_event(struct midge *b, struct midge_event *event)
+{
+    return midge_event_take(b, event);
+}
+
+/* ---- Time ---- */
+
+static bool is_due(const struct midge *b, uint32_t deadline_ms)
+{
+    return !midge_time_before(midge_now(b), deadline_ms);
+}
+
+static void end(struct midge *b, midge_index connection, enum midge_reason reason)
+{
+    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
+}
+
+/* A half-sent packet may keep its blocks as long as nobody else needs them. */
+static void assembly_timer(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    bool others = b->waits[MIDGE_WAIT_ASSEMBLY].head != 0 || b->waits[MIDGE_WAIT_BLOCKS].head != 0;
+    if (others && c->wait_kind == MIDGE_WAIT_NONE) {
+        end(b, connection, MIDGE_ASSEMBLY_TIMEOUT);
+        return;
+    }
+    c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms / 4 + 1;
+    midge_deadlines_arm(b, connection);
+}
+
+/* A connection that waits is tried again: its deadline has come, or that of what it waits for. One whose replies are not taken
+ * is given up, unless some were. */
+static void wait_timer(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->wait_kind != MIDGE_WAIT_REPLIES) {
+        midge_wake(b, connection);
+        return;
+    }
+    c->wait_deadline_ms = c->progress_ms + b->config.policy.wait_ms;
+    if (is_due(b, c->wait_deadline_ms)) {
+        end(b, connection, MIDGE_SLOW_READER);
+    } else {
+        midge_deadlines_arm(b, connection);
+    }
+}
+
+static bool wait_is_due(const struct midge *b, const struct midge_connection *c)
+{
+    if (!midge_wait_counts(c)) {
+        return false;
+    }
+    if (is_due(b, c->wait_deadline_ms)) {
+        return true;
+    }
+    return c->wait_kind == MIDGE_WAIT_SUBSCRIBER &&
+           is_due(b, midge_connection_at(b, c->wait_object)->progress_ms + b->config.policy.progress_ms);
+}
+
+static void timer_fired(struct midge *b, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    bool state_due = is_due(b, c->state_deadline_ms);
+    if (c->state == MIDGE_CONNECTING && state_due) {
+        end(b, connection, MIDGE_CONNECT_TIMEOUT);
+    } else if (c->state == MIDGE_CLOSING && state_due) {
+        midge_connection_close(b, connection);
+    } else if (wait_is_due(b, c)) {
+        wait_timer(b, connection);
+    } else if (midge_keepalive_counts(c) && is_due(b, c->last_input_ms + midge_keepalive_ms(c))) {
+        end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
+    } else if (c->state == MIDGE_ACTIVE && c->assembly != 0 && state_due) {
+        assembly_timer(b, connection);
+    } else {
+        midge_deadlines_arm(b, connection);
+    }
+}
+
+/* When the first timer fires, on the clock of now_ms. */
+static uint64_t next_timer(const struct midge *b)
+{
+    if (midge_timers_first(&b->timers) == 0) {
+        return UINT64_MAX;
+    }
+    int32_t ahead = (int32_t)(b->timers.heap[0].deadline_ms - midge_now(b));
+    return b->now_ms + (ahead > 0 ? (uint32_t)ahead : 0);
+}
+
+void midge_time(struct midge *b, uint64_t now_ms)
+{
+    if (!b->started) {
+        b->started = true;
+        b->late_ms = now_ms;
+    }
+    uint64_t now = now_ms - b->late_ms;
+    if (now > b->next_ms) {
+        /* Rule 15: what the port came late by did not happen for the clients. */
+        b->late_ms += now - b->next_ms;
+        now = b->next_ms;
+    }
+    b->now_ms = now > b->now_ms ? now : b->now_ms;
+}
+
+uint64_t midge_advance(struct midge *b, uint64_t now_ms)
+{
+    midge_time(b, now_ms);
+    while (midge_timers_first(&b->timers) != 0 && is_due(b, b->timers.heap[0].deadline_ms)) {
+        timer_fired(b, midge_timers_first(&b->timers));
+    }
+    uint64_t expiry = midge_session_expire(b);
+    settle(b);
+    uint64_t timer = next_timer(b);
+    b->next_ms = timer < expiry ? timer : expiry;
+    return b->next_ms == UINT64_MAX ? UINT64_MAX : b->next_ms + b->late_ms;
+}
+
+/* ---- Counters ---- */
+
+static struct midge_pool_use use_of(const struct midge_pool *pool)
+{
+    return (struct midge_pool_use){.used = pool->used, .peak = pool->peak, .capacity = pool->capacity};
+}
+
+void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
+{
+    *metrics = b->metrics;
+    metrics->subscriptions = b->subscriptions.pool.used;
+    metrics->retained = b->retained.count;
+    metrics->retained_bytes = b->retained.bytes;
+    metrics->queued = b->deliveries.used;
+    metrics->stored_messages = b->store.messages;
+    metrics->stored_bytes = b->store.bytes;
+    metrics->pools[MIDGE_POOL_CONNECTIONS] = use_of(&b->connections);
+    metrics->pools[MIDGE_POOL_SESSIONS] = use_of(&b->sessions);
+    metrics->pools[MIDGE_POOL_SUBSCRIPTIONS] = use_of(&b->subscriptions.pool);
+    metrics->pools[MIDGE_POOL_FILTER_NODES] = use_of(&b->subscriptions.tree.nodes);
+    metrics->pools[MIDGE_POOL_TOPIC_NODES] = use_of(&b->retained.tree.nodes);
+    metrics->pools[MIDGE_POOL_NAMES] = use_of(&b->names.chunks);
+    metrics->pools[MIDGE_POOL_DELIVERIES] = use_of(&b->deliveries);
+    metrics->pools[MIDGE_POOL_QOS2_IDENTIFIERS] = use_of(&b->qos2);
+    metrics->pools[MIDGE_POOL_BLOCKS] = use_of(&b->store.blocks);
+}

@@ -1,0 +1,190 @@
+/* CONNECT: who may come in, to which session, with which will. */
+#include "handlers.h"
+
+#include "connection.h"
+#include "events.h"
+#include "publishing.h"
+#include "record.h"
+#include "replies.h"
+#include "session.h"
+#include "topic.h"
+#include "waiting.h"
+
+#define MIDGE_FILE MIDGE_FILE_CONNECT
+
+enum { CODE_LEVEL = 1, CODE_IDENTIFIER = 2, CODE_UNAVAILABLE = 3 };
+
+enum { ASSIGNED_ID_SIZE = 22 };
+
+static enum midge_handled refuse(struct midge *b, midge_index connection, struct midge_view client_id, enum midge_reason reason,
+                                 uint8_t code)
+{
+    midge_connection_refuse(b, connection, client_id, reason, code);
+    return MIDGE_ENDED;
+}
+
+static enum midge_handled end(struct midge *b, midge_index connection, enum midge_reason reason)
+{
+    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
+    return MIDGE_ENDED;
+}
+
+/* The rules for the client identifier alone. */
+static enum midge_reason check_client_id(const struct midge *b, const struct midge_connect *connect)
+{
+    const struct midge_policy *policy = &b->config.policy;
+    if (connect->client_id.size == 0) {
+        bool mqtt31 = (connect->level & 0x7f) == 3;
+        bool allowed = connect->clean_session && policy->empty_client_id && !mqtt31;
+        return allowed ? MIDGE_NONE : MIDGE_CLIENT_ID_EMPTY; /* [MQTT-3.1.3-8] */
+    }
+    bool too_long = policy->client_id_size_max != 0 && connect->client_id.size > policy->client_id_size_max;
+    return too_long ? MIDGE_CLIENT_ID_SIZE : MIDGE_NONE;
+}
+
+/* Asks the port; an answer that came by midge_authenticated is kept in the connection. */
+static enum midge_verdict authenticate(struct midge *b, midge_index connection, const struct midge_connect *connect)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->verdict != MIDGE_VERDICT_NONE) {
+        return (enum midge_verdict)c->verdict;
+    }
+    if (b->config.authenticate == NULL) {
+        return MIDGE_ACCEPT;
+    }
+    struct midge_login login = {
+        .conn = {.index = connection, .generation = c->generation},
+        .listener = c->listener,
+        .level = connect->level,
+        .clean_session = connect->clean_session,
+        .has_username = connect->has_username,
+        .has_password = connect->has_password,
+        .client_id = connect->client_id,
+        .username = connect->username,
+        .password = connect->password,
+    };
+    c->verdict = (uint8_t)b->config.authenticate(b->config.context, &login, &c->who);
+    return (enum midge_verdict)c->verdict;
+}
+
+/* Makes up an identifier that no session has [MQTT-3.1.3-6]. */
+static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_ID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    struct midge_view view = {.bytes = id, .size = ASSIGNED_ID_SIZE};
+    memcpy(id, "midge-", 6);
+    do {
+        b->assigned_ids++;
+        uint32_t high = midge_hash(b->config.hash_seed, 1, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
+        uint32_t low = midge_hash(b->config.hash_seed, 2, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
+        uint64_t number = (uint64_t)high << 32 | low;
+        for (uint32_t i = 0; i < 16; i++) {
+            id[6 + i] = (uint8_t)digits[number >> (60 - 4 * i) & 0xf];
+        }
+    } while (midge_session_find(b, view) != 0);
+    return view;
+}
+
+/* Finds or makes the session [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first [MQTT-3.1.4-2]. Returns 0
+ * where there is no room. */
+static midge_index open_session(struct midge *b, struct midge_view client_id, bool clean, bool *present, enum midge_reason *reason)
+{
+    midge_index session = midge_session_find(b, client_id);
+    if (session != 0 && midge_session_at(b, session)->connection != 0) {
+        midge_connection_end(b, midge_session_at(b, session)->connection, (struct midge_ending){.reason = MIDGE_TAKEN_OVER});
+        session = midge_session_find(b, client_id);
+    }
+    if (session != 0 && clean) {
+        midge_session_remove(b, session, MIDGE_SESSION_CLEAN);
+        session = 0;
+    }
+    *present = session != 0;
+    return session != 0 ? session : midge_session_create(b, client_id, reason);
+}
+
+static void log_connected(struct midge *b, midge_index connection, bool present)
+{
+    struct midge_log record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, connection);
+    record.code = present ? 1 : 0;
+    record.size = midge_connection_at(b, connection)->keepalive_s;
+    midge_record_write(b, &record);
+}
+
+/* All questions are answered: the client is in, unless a pool is dry. */
+static enum midge_handled accept_client(struct midge *b, midge_index connection, const struct midge_connect *connect)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    uint8_t assigned[ASSIGNED_ID_SIZE];
+    struct midge_view client_id = connect->client_id.size == 0 ? assign_client_id(b, assigned) : connect->client_id;
+    midge_index old = midge_session_find(b, client_id);
+    bool takeover = old != 0 && midge_session_at(b, old)->connection != 0;
+    if (!takeover && b->metrics.clients_connected >= b->config.limits.clients) {
+        return refuse(b, connection, client_id, MIDGE_CLIENTS_FULL, CODE_UNAVAILABLE);
+    }
+    midge_index will = connect->has_will ? midge_will_store(b, connect) : 0;
+    if (connect->has_will && will == 0) {
+        return refuse(b, connection, client_id, MIDGE_WILL_FULL, CODE_UNAVAILABLE);
+    }
+    bool present;
+    enum midge_reason reason = MIDGE_NONE;
+    midge_index session = open_session(b, client_id, connect->clean_session, &present, &reason);
+    if (session == 0) {
+        if (will != 0) {
+            midge_store_release(&b->store, will);
+        }
+        return refuse(b, connection, client_id, reason, CODE_UNAVAILABLE);
+    }
+    midge_session_attach(b, session, connection, connect->clean_session, c->who);
+    /* What is still in assembly was counted among the handshakes. */
+    midge_assembly_accept(b, connection);
+    c->state = MIDGE_ACTIVE;
+    c->session = session;
+    c->will = will;
+    c->keepalive_s = connect->keepalive_s;
+    c->last_input_ms = midge_now(b);
+    c->progress_ms = midge_now(b);
+    b->metrics.clients_accepted++;
+    b->metrics.clients_connected++;
+    b->metrics.clients_peak =
+        b->metrics.clients_connected > b->metrics.clients_peak ? b->metrics.clients_connected : b->metrics.clients_peak;
+    /* In MQTT 3.1 the bit of session present is reserved. */
+    midge_reply_connack(b, connection, present && (connect->level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
+    log_connected(b, connection, present);
+    midge_deadlines_arm(b, connection);
+    return MIDGE_HANDLED;
+}
+
+enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, const struct midge_incoming *packet)
+{
+    struct midge_connect connect;
+    enum midge_reason reason = midge_connect_decode(packet->body, &b->scratch, &connect);
+    if (reason == MIDGE_PROTOCOL_LEVEL) {
+        return refuse(b, connection, connect.client_id, reason, CODE_LEVEL); /* [MQTT-3.1.2-2] */
+    }
+    if (reason == MIDGE_NONE && connect.has_will) {
+        reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
+        if (reason == MIDGE_NONE && connect.will_topic.size > b->scratch.size) {
+            reason = MIDGE_SCRATCH;
+        }
+    }
+    if (reason != MIDGE_NONE) {
+        return end(b, connection, reason); /* [MQTT-3.1.4-1] */
+    }
+    reason = check_client_id(b, &connect);
+    if (reason != MIDGE_NONE) {
+        return refuse(b, connection, connect.client_id, reason, CODE_IDENTIFIER);
+    }
+    enum midge_verdict verdict = authenticate(b, connection, &connect);
+    if (verdict == MIDGE_PENDING) {
+        midge_wait(b, connection, MIDGE_WAIT_AUTHENTICATION, 0, 0);
+        return MIDGE_STALLED;
+    }
+    if (verdict != MIDGE_ACCEPT) {
+        return refuse(b, connection, connect.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
+    }
+    enum midge_handled handled = accept_client(b, connection, &connect);
+    if (handled == MIDGE_HANDLED) {
+        midge_trace(b, MIDGE_LOG_RECEIVED, connection, packet->first, 0, (struct midge_view){0}, packet->size, connect.level);
+    }
+    return handled;
+}

@@ -1,0 +1,44 @@
+/* The life of a connection: accepted, ended for a reason, freed when the port and its will are done with it. */
+#ifndef MIDGE_CONNECTION_H
+#define MIDGE_CONNECTION_H
+
+#include "state.h"
+
+/* Takes a connection; 0 where all are taken. */
+midge_index midge_connection_open(struct midge *b, uint8_t listener);
+
+/* Returns the connection of a handle, 0 where it is stale. */
+midge_index midge_connection_resolve(const struct midge *b, struct midge_handle handle);
+
+/* Why a connection ends, for the log. */
+struct midge_ending {
+    enum midge_reason reason;
+    struct midge_view topic; /* empty where none is concerned */
+    uint32_t size;           /* of what was too large */
+    uint32_t limit;
+};
+
+/* Ends a connection that is not ending yet: the session is detached, the will becomes due unless the client said DISCONNECT,
+ * waiters are woken. Replies are still flushed after a DISCONNECT, else the transport is to be closed at once. */
+void midge_connection_end(struct midge *b, midge_index connection, struct midge_ending ending);
+
+/* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. */
+void midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id, enum midge_reason reason,
+                             uint8_t code);
+
+/* All that a closing connection had to say is said, or its time is over. */
+void midge_connection_close(struct midge *b, midge_index connection);
+
+/* The port is done with a connection; it must have ended. */
+void midge_connection_release(struct midge *b, midge_index connection);
+
+/* The will of an ended connection was published or dropped. */
+void midge_connection_will_done(struct midge *b, midge_index connection);
+
+/* Gives up the packet in assembly, and what was promised to it. */
+void midge_assembly_drop(struct midge *b, midge_index connection);
+
+/* The packet in assembly is the CONNECT of a client that is being accepted: it no longer counts among the handshakes. */
+void midge_assembly_accept(struct midge *b, midge_index connection);
+
+#endif

@@ -1,0 +1,351 @@
+#include "delivery.h"
+
+#include "record.h"
+
+#define MIDGE_FILE MIDGE_FILE_DELIVERY
+
+static void list_append(struct midge *b, struct midge_list *list, midge_index delivery)
+{
+    midge_delivery_at(b, delivery)->next = 0;
+    if (list->tail != 0) {
+        midge_delivery_at(b, list->tail)->next = delivery;
+    } else {
+        list->head = delivery;
+    }
+    list->tail = delivery;
+}
+
+/* Unlinks the delivery behind `previous`, the first where that is 0. */
+static midge_index list_remove_after(struct midge *b, struct midge_list *list, midge_index previous)
+{
+    midge_index delivery = previous != 0 ? midge_delivery_at(b, previous)->next : list->head;
+    midge_index next = midge_delivery_at(b, delivery)->next;
+    if (previous != 0) {
+        midge_delivery_at(b, previous)->next = next;
+    } else {
+        list->head = next;
+    }
+    if (list->tail == delivery) {
+        list->tail = previous;
+    }
+    return delivery;
+}
+
+static void release_message(struct midge *b, struct midge_session *s, struct midge_delivery *d)
+{
+    if (d->message == 0) {
+        return;
+    }
+    if ((d->flags & MIDGE_DELIVERY_CHARGED) != 0) {
+        s->charged_bytes -= midge_message_charge(midge_message_at(&b->store, d->message));
+    }
+    midge_store_release(&b->store, d->message);
+    d->message = 0;
+}
+
+/* Gives an unlinked delivery back. */
+static void free_delivery(struct midge *b, struct midge_session *s, midge_index delivery)
+{
+    struct midge_delivery *d = midge_delivery_at(b, delivery);
+    release_message(b, s, d);
+    if ((d->flags & MIDGE_DELIVERY_CHARGED) != 0) {
+        s->charged_entries--;
+    }
+    midge_pool_give(&b->deliveries, delivery);
+}
+
+bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    const struct midge_policy *policy = &b->config.policy;
+    uint32_t share = 1;
+    if (s->connection == 0) {
+        if (room->blocks < b->blocks_for_packet) {
+            return false;
+        }
+        share = 4;
+    }
+    if (s->charged_entries == 0) {
+        return true;
+    }
+    uint32_t queued = (uint32_t)s->charged_entries - midge_min(s->charged_entries, s->inflight_count);
+    if (policy->queued_messages_max != 0 && queued >= policy->queued_messages_max) {
+        return false;
+    }
+    if (policy->queued_bytes_max != 0 && (uint64_t)s->charged_bytes + size > policy->queued_bytes_max) {
+        return false;
+    }
+    return s->charged_entries < room->entries / share && s->charged_bytes < room->bytes / share;
+}
+
+uint32_t midge_queue_wake_room(const struct midge *b, midge_index session)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    const struct midge_policy *policy = &b->config.policy;
+    uint32_t entries = midge_pool_free(&b->deliveries);
+    uint32_t bytes = midge_store_room(&b->store, midge_store_free(&b->store));
+    uint32_t queued = (uint32_t)s->charged_entries - midge_min(s->charged_entries, s->inflight_count);
+    uint32_t room = entries / 2 - midge_min(entries / 2, s->charged_entries);
+    if (policy->queued_messages_max != 0) {
+        room = midge_min(room, policy->queued_messages_max / 2 - midge_min(policy->queued_messages_max / 2, queued));
+    }
+    if (policy->queued_bytes_max != 0) {
+        bytes = midge_min(bytes, policy->queued_bytes_max);
+    }
+    if (s->charged_entries == 0) {
+        return room == 0 ? 1 : room;
+    }
+    return s->charged_bytes <= bytes / 2 ? room : 0;
+}
+
+void midge_queue_append(struct midge *b, midge_index session, midge_index message, uint8_t qos)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    midge_index delivery = midge_pool_take(&b->deliveries);
+    MIDGE_ASSERT(delivery != 0);
+    *midge_delivery_at(b, delivery) = (struct midge_delivery){
+        .message = message, .packet_id = s->arrivals++, .flags = (uint8_t)(qos | MIDGE_DELIVERY_CHARGED)};
+    midge_store_keep(&b->store, message);
+    s->charged_entries++;
+    s->charged_bytes += midge_message_charge(midge_message_at(&b->store, message));
+    list_append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
+}
+
+/* Drops the first delivery of a queue. */
+static void drop_first(struct midge *b, midge_index session, struct midge_list *queue, enum midge_reason reason)
+{
+    midge_index delivery = list_remove_after(b, queue, 0);
+    midge_drop_message(b, reason, session, midge_delivery_at(b, delivery)->message);
+    free_delivery(b, midge_session_at(b, session), delivery);
+}
+
+bool midge_queue_drop_oldest(struct midge *b, midge_index session, uint8_t qos)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    struct midge_list *queue = qos == 0 ? &s->queue_qos0 : &s->queue;
+    if (queue->head == 0) {
+        return false;
+    }
+    drop_first(b, session, queue, MIDGE_QUEUE_FULL_OLDEST);
+    return true;
+}
+
+void midge_queue_disconnect(struct midge *b, midge_index session)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    while (!b->config.policy.queue_qos0 && s->queue_qos0.head != 0) {
+        drop_first(b, session, &s->queue_qos0, MIDGE_QOS0_CUT);
+    }
+    /* Everything in the window is to be sent again; what was begun, with DUP [MQTT-4.4.0-1] [MQTT-3.3.1-1]. */
+    midge_index previous = 0;
+    midge_index next = s->window.head;
+    while (next != 0) {
+        struct midge_delivery *d = midge_delivery_at(b, next);
+        if ((d->flags & MIDGE_DELIVERY_QOS) == 0) {
+            midge_index delivery = list_remove_after(b, &s->window, previous);
+            midge_drop_message(b, MIDGE_QOS0_CUT, session, d->message);
+            next = d->next;
+            free_delivery(b, s, delivery);
+            continue;
+        }
+        if ((d->flags & MIDGE_DELIVERY_STARTED) != 0) {
+            d->flags |= MIDGE_DELIVERY_DUP;
+        }
+        previous = next;
+        next = d->next;
+    }
+    s->sent = 0;
+}
+
+static uint32_t clear_list(struct midge *b, midge_index session, struct midge_list *list, enum midge_reason reason)
+{
+    uint32_t count = 0;
+    while (list->head != 0) {
+        midge_index delivery = list_remove_after(b, list, 0);
+        const struct midge_delivery *d = midge_delivery_at(b, delivery);
+        if (d->message != 0) {
+            b->metrics.drops[reason]++;
+            count++;
+        }
+        free_delivery(b, midge_session_at(b, session), delivery);
+    }
+    return count;
+}
+
+uint32_t midge_queue_clear(struct midge *b, midge_index session, enum midge_reason reason)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    s->sent = 0;
+    s->inflight_count = 0;
+    uint32_t count = clear_list(b, session, &s->window, reason);
+    count += clear_list(b, session, &s->queue, reason);
+    count += clear_list(b, session, &s->queue_qos0, reason);
+    MIDGE_ASSERT(s->charged_entries == 0 && s->charged_bytes == 0);
+    return count;
+}
+
+/* ---- The window ---- */
+
+/* Identifiers are given in turn. Those of the window are looked through only when the stretch known to be free is used up. */
+static uint16_t next_packet_id(struct midge *b, struct midge_session *s)
+{
+    while (s->clear_ids == 0) {
+        uint16_t clear = UINT16_MAX - 1;
+        for (midge_index i = s->window.head; i != 0; i = midge_delivery_at(b, i)->next) {
+            const struct midge_delivery *d = midge_delivery_at(b, i);
+            /* Identifiers run from 1 to 65,535: a distance that passes 0 is one less than it looks. */
+            uint16_t distance = (uint16_t)(d->packet_id - s->next_packet_id - (d->packet_id < s->next_packet_id ? 1 : 0));
+            if ((d->flags & MIDGE_DELIVERY_QOS) != 0 && distance < clear) {
+                clear = distance;
+            }
+        }
+        s->clear_ids = clear;
+        if (clear == 0) {
+            s->next_packet_id = s->next_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->next_packet_id + 1);
+        }
+    }
+    s->clear_ids--;
+    uint16_t id = s->next_packet_id;
+    s->next_packet_id = id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+    return id;
+}
+
+static void enter_window(struct midge *b, struct midge_session *s, midge_index delivery)
+{
+    struct midge_delivery *d = midge_delivery_at(b, delivery);
+    d->packet_id = 0;
+    if ((d->flags & MIDGE_DELIVERY_QOS) != 0) {
+        d->packet_id = next_packet_id(b, s);
+        s->inflight_count++;
+    }
+    list_append(b, &s->window, delivery);
+}
+
+midge_index midge_window_admit(struct midge *b, midge_index session)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    struct midge_list *queue = &s->queue_qos0;
+    if (s->queue.head != 0 && midge_window_open(b, s)) {
+        if (queue->head == 0) {
+            queue = &s->queue;
+        } else {
+            uint16_t ahead = (uint16_t)(midge_delivery_at(b, s->queue.head)->packet_id - midge_delivery_at(b, queue->head)->packet_id);
+            if (ahead > UINT16_MAX / 2) {
+                queue = &s->queue;
+            }
+        }
+    }
+    if (queue->head == 0) {
+        return 0;
+    }
+    midge_index delivery = list_remove_after(b, queue, 0);
+    enter_window(b, s, delivery);
+    return delivery;
+}
+
+bool midge_window_add_retained(struct midge *b, midge_index session, midge_index message, uint8_t qos)
+{
+    midge_index delivery = midge_pool_take(&b->deliveries);
+    if (delivery == 0) {
+        return false;
+    }
+    *midge_delivery_at(b, delivery) =
+        (struct midge_delivery){.message = message, .flags = (uint8_t)(qos | MIDGE_DELIVERY_RETAIN)};
+    midge_store_keep(&b->store, message);
+    enter_window(b, midge_session_at(b, session), delivery);
+    return true;
+}
+
+void midge_window_sent(struct midge *b, midge_index session)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    midge_index delivery = midge_window_unsent(b, s);
+    MIDGE_ASSERT(delivery != 0);
+    if ((midge_delivery_at(b, delivery)->flags & MIDGE_DELIVERY_QOS) != 0) {
+        s->sent = delivery;
+    } else {
+        free_delivery(b, s, list_remove_after(b, &s->window, s->sent));
+    }
+}
+
+enum midge_ack midge_window_acknowledge(struct midge *b, midge_index session, enum midge_packet_type type, uint16_t packet_id)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    midge_index previous = 0;
+    midge_index found = s->sent == 0 ? 0 : s->window.head;
+    while (found != 0 && midge_delivery_at(b, found)->packet_id != packet_id) {
+        previous = found;
+        found = found == s->sent ? 0 : midge_delivery_at(b, found)->next;
+    }
+    if (found == 0) {
+        return MIDGE_ACK_UNKNOWN;
+    }
+    struct midge_delivery *d = midge_delivery_at(b, found);
+    uint8_t qos = d->flags & MIDGE_DELIVERY_QOS;
+    bool released = (d->flags & MIDGE_DELIVERY_RELEASED) != 0;
+    if (type == MIDGE_PACKET_PUBREC && qos == 2) {
+        release_message(b, s, d);
+        d->flags |= MIDGE_DELIVERY_RELEASED;
+        return MIDGE_ACK_DONE;
+    }
+    bool right = type == MIDGE_PACKET_PUBACK ? qos == 1 : type == MIDGE_PACKET_PUBCOMP && released;
+    if (!right) {
+        return MIDGE_ACK_WRONG;
+    }
+    if (s->sent == found) {
+        s->sent = previous;
+    }
+    list_remove_after(b, &s->window, previous);
+    free_delivery(b, s, found);
+    s->inflight_count--;
+    return MIDGE_ACK_DONE;
+}
+
+/* Counts a list and its charges; UINT32_MAX where its tail is wrong or it does not end. */
+static uint32_t audit_list(const struct midge *b, const struct midge_list *list, uint32_t *charged, uint64_t *bytes)
+{
+    uint32_t count = 0;
+    midge_index last = 0;
+    for (midge_index i = list->head; i != 0; i = midge_delivery_at(b, i)->next) {
+        const struct midge_delivery *d = midge_delivery_at(b, i);
+        if (++count > b->deliveries.used) {
+            return UINT32_MAX;
+        }
+        if ((d->flags & MIDGE_DELIVERY_CHARGED) != 0) {
+            ++*charged;
+            *bytes += d->message == 0 ? 0 : midge_message_charge(midge_message_at(&b->store, d->message));
+        }
+        last = i;
+    }
+    return last == list->tail ? count : UINT32_MAX;
+}
+
+uint32_t midge_delivery_audit(const struct midge *b, midge_index session, uint32_t *entries)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    uint32_t charged = 0;
+    uint64_t bytes = 0;
+    uint32_t counts[3] = {audit_list(b, &s->queue_qos0, &charged, &bytes), audit_list(b, &s->queue, &charged, &bytes),
+                          audit_list(b, &s->window, &charged, &bytes)};
+    for (uint32_t i = 0; i < 3; i++) {
+        if (counts[i] == UINT32_MAX) {
+            return MIDGE_PLACE;
+        }
+        *entries += counts[i];
+    }
+    if (charged != s->charged_entries || bytes != s->charged_bytes) {
+        return MIDGE_PLACE;
+    }
+    uint32_t inflight = 0;
+    bool unsent = s->sent == 0;
+    for (midge_index i = s->window.head; i != 0; i = midge_delivery_at(b, i)->next) {
+        const struct midge_delivery *d = midge_delivery_at(b, i);
+        bool acknowledged = (d->flags & MIDGE_DELIVERY_QOS) != 0;
+        inflight += acknowledged ? 1 : 0;
+        if (acknowledged != (d->packet_id != 0) || (!unsent && !acknowledged)) {
+            return MIDGE_PLACE;
+        }
+        unsent = unsent || i == s->sent;
+    }
+    return unsent && inflight == s->inflight_count ? 0 : MIDGE_PLACE;
+}

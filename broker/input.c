@@ -1,0 +1,338 @@
+#include "input.h"
+
+#include "connection.h"
+#include "events.h"
+#include "handlers.h"
+#include "replies.h"
+#include "waiting.h"
+
+#define MIDGE_FILE MIDGE_FILE_INPUT
+
+/* The bytes offered by the port that are not consumed yet. */
+struct offer {
+    const uint8_t *bytes;
+    size_t size;
+};
+
+static void consume(struct offer *offer, size_t size)
+{
+    offer->bytes += size;
+    offer->size -= size;
+}
+
+static enum midge_handled end(struct midge *b, midge_index connection, enum midge_reason reason)
+{
+    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
+    return MIDGE_ENDED;
+}
+
+static enum midge_handled end_oversize(struct midge *b, midge_index connection, const struct midge_header *header,
+                                       struct midge_view topic, uint32_t limit)
+{
+    struct midge_ending ending = {
+        .reason = MIDGE_PACKET_SIZE, .topic = topic, .size = header->size + header->remaining, .limit = limit};
+    midge_connection_end(b, connection, ending);
+    return MIDGE_ENDED;
+}
+
+/* ---- What may be sent at all ---- */
+
+/* A packet's first byte, as soon as it is there: [MQTT-3.1.0-1] [MQTT-3.1.0-2] [MQTT-2.2.2-2]. */
+static enum midge_reason check_first(const struct midge_connection *c, uint8_t first)
+{
+    bool connect = midge_type_of(first) == MIDGE_PACKET_CONNECT;
+    if (c->state == MIDGE_CONNECTING && !connect) {
+        return MIDGE_NOT_CONNECT;
+    }
+    if (c->state == MIDGE_ACTIVE && connect) {
+        return MIDGE_SECOND_CONNECT;
+    }
+    return midge_first_check(first);
+}
+
+static bool is_oversize(const struct midge *b, const struct midge_header *header)
+{
+    return header->size + header->remaining > b->packet_size_max;
+}
+
+/* Whether the reply to a packet fits; where none is due, it does. */
+static bool reply_fits(const struct midge *b, const struct midge_connection *c, uint8_t first)
+{
+    switch (midge_type_of(first)) {
+    case MIDGE_PACKET_PUBLISH:
+        return (first & 0x06) == 0 || midge_replies_room(b, c);
+    case MIDGE_PACKET_PUBREC:
+    case MIDGE_PACKET_PUBREL:
+    case MIDGE_PACKET_SUBSCRIBE:
+    case MIDGE_PACKET_UNSUBSCRIBE:
+    case MIDGE_PACKET_PINGREQ:
+        return midge_replies_room(b, c);
+    default:
+        return true;
+    }
+}
+
+/* Handles one whole packet. */
+static enum midge_handled dispatch(struct midge *b, midge_index connection, const struct midge_header *header,
+                                   struct midge_reader body, midge_index stored)
+{
+    static enum midge_handled (*const handlers[16])(struct midge *, midge_index, const struct midge_incoming *) = {
+        [MIDGE_PACKET_CONNECT] = midge_handle_connect,
+        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
+        [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,
+        [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
+        [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,
+        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
+    };
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if (!reply_fits(b, c, header->first)) {
+        midge_wait(b, connection, MIDGE_WAIT_REPLIES, 0, 0);
+        return MIDGE_STALLED;
+    }
+    b->scratch.used = 0;
+    struct midge_incoming packet = {
+        .first = header->first, .size = header->size + header->remaining, .body = body, .stored = stored};
+    enum midge_handled handled = handlers[midge_type_of(header->first)](b, connection, &packet);
+    if (handled == MIDGE_HANDLED) {
+        b->metrics.packets_received++;
+        c->header_size = 0;
+        midge_wait_done(b, connection);
+    }
+    return handled;
+}
+
+/* ---- A packet whose body comes in parts ---- */
+
+/* Reserves the blocks of the whole packet: rule 5. */
+static enum midge_handled assembly_begin(struct midge *b, midge_index connection, const struct midge_header *header,
+                                         uint32_t remaining)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    bool accepted = c->state == MIDGE_ACTIVE;
+    uint32_t need = midge_store_blocks(&b->store, remaining);
+    uint32_t most = accepted ? b->store.blocks.capacity / 2u : b->store.blocks.capacity / 8u + 1u;
+    if (need > most) {
+        return end_oversize(b, connection, header, (struct midge_view){0}, midge_store_room(&b->store, most));
+    }
+    enum midge_wait_kind kind = accepted ? MIDGE_WAIT_ASSEMBLY : MIDGE_WAIT_HANDSHAKE;
+    if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, connection, &b->waits[kind])) {
+        if (midge_wait_expired(b, connection)) {
+            return end(b, connection, MIDGE_NO_ROOM);
+        }
+        midge_wait(b, connection, kind, 0, (midge_index)need);
+        return MIDGE_STALLED;
+    }
+    c->assembly = midge_store_begin(&b->store);
+    c->assembly_tail = c->assembly;
+    c->remaining = remaining;
+    c->reserved = (midge_index)(need - 1);
+    b->store.reserved += need - 1;
+    b->assembly_reserved += need;
+    if (accepted) {
+        c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms;
+        midge_deadlines_arm(b, connection);
+    } else {
+        b->handshake_reserved += need;
+    }
+    return MIDGE_HANDLED;
+}
+
+static void assembly_append(struct midge *b, midge_index connection, struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t missing = c->remaining - midge_message_at(&b->store, c->assembly)->size;
+    uint32_t part = offer->size < missing ? (uint32_t)offer->size : missing;
+    midge_index before = b->store.blocks.used;
+    midge_store_append(&b->store, c->assembly, &c->assembly_tail, offer->bytes, part);
+    midge_index taken = (midge_index)(b->store.blocks.used - before);
+    MIDGE_ASSERT(taken <= c->reserved);
+    c->reserved = (midge_index)(c->reserved - taken);
+    b->store.reserved -= taken;
+    consume(offer, part);
+}
+
+/* A PUBLISH that is too large: ends the connection as soon as its topic is known, or cannot be. */
+static enum midge_handled oversize_step(struct midge *b, midge_index connection, const struct midge_header *header)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_message *m = midge_message_at(&b->store, c->assembly);
+    struct midge_reader reader;
+    midge_reader_message(&reader, &b->store, c->assembly, 0);
+    uint32_t topic_size = reader.size < 2 ? UINT32_MAX : midge_reader_u16(&reader);
+    if (reader.size < topic_size && m->size < c->remaining) {
+        return MIDGE_HANDLED;
+    }
+    uint8_t topic[MIDGE_LOG_TOPIC_MAX];
+    uint32_t size = midge_min(midge_min(topic_size, reader.size), MIDGE_LOG_TOPIC_MAX);
+    midge_reader_copy(&reader, topic, size);
+    return end_oversize(b, connection, header, (struct midge_view){.bytes = topic, .size = size}, b->packet_size_max);
+}
+
+static enum midge_handled assembly_step(struct midge *b, midge_index connection, const struct midge_header *header,
+                                        struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    bool oversize = is_oversize(b, header);
+    if (c->assembly == 0) {
+        uint32_t remaining = oversize ? midge_min(header->remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header->remaining;
+        enum midge_handled begun = assembly_begin(b, connection, header, remaining);
+        if (begun != MIDGE_HANDLED) {
+            return begun;
+        }
+    }
+    bool again = (c->flags & MIDGE_CONN_COMPLETE) != 0;
+    if (again) {
+        c->flags &= (uint8_t)~MIDGE_CONN_COMPLETE;
+        consume(offer, 1);
+    } else {
+        assembly_append(b, connection, offer);
+    }
+    if (oversize) {
+        return oversize_step(b, connection, header);
+    }
+    if (midge_message_at(&b->store, c->assembly)->size < c->remaining) {
+        return MIDGE_HANDLED;
+    }
+    struct midge_reader body;
+    midge_reader_message(&body, &b->store, c->assembly, 0);
+    enum midge_handled handled = dispatch(b, connection, header, body, c->assembly);
+    if (handled == MIDGE_HANDLED) {
+        midge_assembly_drop(b, connection);
+    } else if (handled == MIDGE_STALLED) {
+        c->flags |= MIDGE_CONN_COMPLETE;
+        offer->bytes--;
+        offer->size++;
+    }
+    return handled;
+}
+
+/* ---- A packet whose header came in parts, or whose body is not all there ---- */
+
+/* A small packet is put together beside its header, without a block. */
+static enum midge_handled small_step(struct midge *b, midge_index connection, const struct midge_header *header,
+                                     struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t whole = header->size + header->remaining;
+    if (c->header_size < whole) {
+        c->header[c->header_size++] = offer->bytes[0];
+        consume(offer, 1);
+    }
+    if (c->header_size < whole) {
+        return MIDGE_HANDLED;
+    }
+    struct midge_reader body;
+    midge_reader_flat(&body, c->header + header->size, header->remaining);
+    enum midge_handled handled = dispatch(b, connection, header, body, 0);
+    if (handled == MIDGE_STALLED) {
+        c->header_size--;
+        offer->bytes--;
+        offer->size++;
+    }
+    return handled;
+}
+
+/* Whether a decoded header is that of a packet which this client may send now; ends the connection where not. */
+static bool check_header(struct midge *b, midge_index connection, const struct midge_header *header)
+{
+    enum midge_reason reason = midge_length_check(header);
+    if (reason != MIDGE_NONE) {
+        end(b, connection, reason);
+        return false;
+    }
+    if (is_oversize(b, header) && midge_type_of(header->first) != MIDGE_PACKET_PUBLISH) {
+        end_oversize(b, connection, header, (struct midge_view){0}, b->packet_size_max);
+        return false;
+    }
+    return true;
+}
+
+/* One step with a packet that was begun: at least one byte is consumed, or the connection waits or ends. */
+static enum midge_handled resume(struct midge *b, midge_index connection, struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_header header;
+    enum midge_decoded decoded = midge_header_decode(c->header, c->header_size, &header);
+    if (decoded == MIDGE_INCOMPLETE) {
+        c->header[c->header_size++] = offer->bytes[0];
+        consume(offer, 1);
+        decoded = midge_header_decode(c->header, c->header_size, &header);
+        if (decoded == MIDGE_DECODED) {
+            if (!check_header(b, connection, &header)) {
+                return MIDGE_ENDED;
+            }
+            if (header.remaining == 0) {
+                return small_step(b, connection, &header, offer);
+            }
+        }
+        return decoded == MIDGE_MALFORMED ? end(b, connection, MIDGE_REMAINING_LENGTH) : MIDGE_HANDLED;
+    }
+    if (header.size + header.remaining <= sizeof(c->header)) {
+        return small_step(b, connection, &header, offer);
+    }
+    if (c->assembly == 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
+        struct midge_reader body;
+        midge_reader_flat(&body, offer->bytes, header.remaining);
+        enum midge_handled handled = dispatch(b, connection, &header, body, 0);
+        if (handled == MIDGE_HANDLED) {
+            consume(offer, header.remaining);
+        }
+        return handled;
+    }
+    return assembly_step(b, connection, &header, offer);
+}
+
+/* One step at the start of a packet. */
+static enum midge_handled start(struct midge *b, midge_index connection, struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    enum midge_reason reason = check_first(c, offer->bytes[0]);
+    if (reason != MIDGE_NONE) {
+        return end(b, connection, reason);
+    }
+    struct midge_header header;
+    enum midge_decoded decoded = midge_header_decode(offer->bytes, offer->size, &header);
+    if (decoded == MIDGE_MALFORMED) {
+        return end(b, connection, MIDGE_REMAINING_LENGTH);
+    }
+    uint32_t kept = (uint32_t)offer->size;
+    if (decoded == MIDGE_DECODED) {
+        if (!check_header(b, connection, &header)) {
+            return MIDGE_ENDED;
+        }
+        if (offer->size - header.size >= header.remaining && !is_oversize(b, &header)) {
+            struct midge_reader body;
+            midge_reader_flat(&body, offer->bytes + header.size, header.remaining);
+            enum midge_handled handled = dispatch(b, connection, &header, body, 0);
+            if (handled == MIDGE_HANDLED) {
+                consume(offer, header.size + header.remaining);
+            }
+            return handled;
+        }
+        kept = header.size;
+    }
+    memcpy(c->header, offer->bytes, kept);
+    c->header_size = (uint8_t)kept;
+    consume(offer, kept);
+    return MIDGE_HANDLED;
+}
+
+size_t midge_input(struct midge *b, midge_index connection, const uint8_t *bytes, size_t size)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    struct offer offer = {.bytes = bytes, .size = size};
+    while (offer.size > 0) {
+        enum midge_handled handled = c->header_size == 0 ? start(b, connection, &offer) : resume(b, connection, &offer);
+        if (handled == MIDGE_ENDED) {
+            return size;
+        }
+        if (handled == MIDGE_STALLED) {
+            break;
+        }
+    }
+    return size - offer.size;
+}

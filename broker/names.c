@@ -1,0 +1,96 @@
+#include "names.h"
+
+#define MIDGE_FILE MIDGE_FILE_NAMES
+
+static uint32_t chunk_room(const struct midge_names *names)
+{
+    return names->chunks.entry_size - (uint32_t)sizeof(midge_index);
+}
+
+static midge_index *chunk_next(const struct midge_names *names, midge_index chunk)
+{
+    return midge_pool_at(&names->chunks, chunk);
+}
+
+static uint8_t *chunk_bytes(const struct midge_names *names, midge_index chunk)
+{
+    return (uint8_t *)midge_pool_at(&names->chunks, chunk) + sizeof(midge_index);
+}
+
+void midge_names_init(struct midge_names *names, void *chunks, midge_index count, uint32_t chunk_size)
+{
+    MIDGE_ASSERT(chunk_size > sizeof(midge_index) && chunk_size % sizeof(midge_index) == 0);
+    midge_pool_init(&names->chunks, chunks, count, chunk_size);
+}
+
+uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size)
+{
+    return (size + chunk_room(names) - 1) / chunk_room(names);
+}
+
+bool midge_names_store(struct midge_names *names, const uint8_t *bytes, uint32_t size, midge_index *name)
+{
+    *name = 0;
+    if (midge_names_chunks(names, size) > midge_pool_free(&names->chunks)) {
+        return false;
+    }
+    midge_index *link = name;
+    while (size > 0) {
+        midge_index chunk = midge_pool_take(&names->chunks);
+        uint32_t part = midge_min(size, chunk_room(names));
+        memcpy(chunk_bytes(names, chunk), bytes, part);
+        *link = chunk;
+        link = chunk_next(names, chunk);
+        *link = 0;
+        bytes += part;
+        size -= part;
+    }
+    return true;
+}
+
+void midge_names_release(struct midge_names *names, midge_index name)
+{
+    while (name != 0) {
+        midge_index next = *chunk_next(names, name);
+        midge_pool_give(&names->chunks, name);
+        name = next;
+    }
+}
+
+bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size)
+{
+    while (size > 0) {
+        uint32_t part = midge_min(size, chunk_room(names));
+        if (memcmp(chunk_bytes(names, name), bytes, part) != 0) {
+            return false;
+        }
+        bytes += part;
+        size -= part;
+        name = *chunk_next(names, name);
+    }
+    return true;
+}
+
+void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t *to, uint32_t size)
+{
+    while (size > 0) {
+        uint32_t part = midge_min(size, chunk_room(names));
+        memcpy(to, chunk_bytes(names, name), part);
+        to += part;
+        size -= part;
+        name = *chunk_next(names, name);
+    }
+}
+
+uint32_t midge_names_hash(const struct midge_names *names, midge_index name, uint32_t size, uint64_t seed, uint32_t tweak)
+{
+    struct midge_hash hash;
+    midge_hash_begin(&hash, seed, tweak);
+    while (size > 0) {
+        uint32_t part = midge_min(size, chunk_room(names));
+        midge_hash_add(&hash, chunk_bytes(names, name), part);
+        size -= part;
+        name = *chunk_next(names, name);
+    }
+    return midge_hash_end(&hash);
+}

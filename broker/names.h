@@ -1,0 +1,32 @@
+/* Short strings (client identifiers, topic levels) as chains of small chunks: an index to the next chunk, then bytes. */
+#ifndef MIDGE_NAMES_H
+#define MIDGE_NAMES_H
+
+#include "pool.h"
+
+struct midge_names {
+    struct midge_pool chunks;
+};
+
+/* `chunks` holds `count` chunks of `chunk_size` bytes, as for midge_pool_init. */
+void midge_names_init(struct midge_names *names, void *chunks, midge_index count, uint32_t chunk_size);
+
+/* Number of chunks that a string of `size` bytes takes; 0 for an empty one. */
+uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size);
+
+/* Stores a string. Returns false, and stores nothing, where there are too few chunks; *name is 0 for an empty string. */
+bool midge_names_store(struct midge_names *names, const uint8_t *bytes, uint32_t size, midge_index *name);
+
+/* Gives a string's chunks back; 0, the empty string, is allowed. */
+void midge_names_release(struct midge_names *names, midge_index name);
+
+/* Whether the stored string equals these bytes; the caller has compared the sizes. */
+bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size);
+
+/* The hash that midge_hash gives for these bytes. */
+uint32_t midge_names_hash(const struct midge_names *names, midge_index name, uint32_t size, uint64_t seed, uint32_t tweak);
+
+/* Copies the first `size` bytes of a stored string, which has at least that many. */
+void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t *to, uint32_t size);
+
+#endif

@@ -1,0 +1,282 @@
+#include "output.h"
+
+#include "delivery.h"
+#include "events.h"
+#include "interest.h"
+#include "record.h"
+#include "replies.h"
+
+#define MIDGE_FILE MIDGE_FILE_OUTPUT
+
+/* Nodes of the retained index looked at in one go, so that a filter which matches little delays nobody for long. */
+enum { REPLAY_STEPS = 512 };
+
+/* How a PUBLISH is put together: fixed header, topic as stored, packet identifier, payload as stored. */
+struct layout {
+    uint8_t head[MIDGE_HEADER_SIZE_MAX];
+    uint8_t id[2];
+    uint32_t head_size;
+    uint32_t topic_end; /* in the body: the topic with its size */
+    uint32_t id_size;
+    uint32_t gap;
+    uint32_t size; /* of the whole packet */
+};
+
+static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
+{
+    midge_put_u16(l->id, d->packet_id);
+    if ((d->flags & MIDGE_DELIVERY_RELEASED) != 0) {
+        *l = (struct layout){.head = {MIDGE_PACKET_PUBREL << 4 | 0x02, 2, l->id[0], l->id[1]}, .head_size = 4, .size = 4};
+        return;
+    }
+    const struct midge_message *m = midge_message_at(&b->store, d->message);
+    uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
+    uint32_t dup = (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
+    uint32_t retain = (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
+    l->topic_end = 2u + m->topic_size;
+    l->id_size = qos > 0 ? 2 : 0;
+    l->gap = (m->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
+    uint32_t remaining = m->size - l->gap + l->id_size;
+    l->head_size = midge_header_encode(l->head, (uint8_t)(MIDGE_PACKET_PUBLISH << 4 | dup | qos << 1 | retain), remaining);
+    l->size = l->head_size + remaining;
+}
+
+/* The offset in the body of the byte at `offset` of the packet; where that is not of the body, of the next that is. */
+static uint32_t body_offset(const struct layout *l, uint32_t offset)
+{
+    uint32_t topic_end = l->head_size + l->topic_end;
+    if (offset <= topic_end) {
+        return offset < l->head_size ? 0 : offset - l->head_size;
+    }
+    uint32_t payload = topic_end + l->id_size;
+    return l->topic_end + l->gap + (offset < payload ? 0 : offset - payload);
+}
+
+struct sink {
+    uint8_t *to;
+    uint32_t room;
+    uint32_t offset; /* in the packet, of the next byte that is wanted */
+    uint32_t at;     /* in the packet, of the part at hand */
+};
+
+/* Copies what is wanted of a part that lies in memory. */
+static void put(struct sink *sink, const uint8_t *part, uint32_t size)
+{
+    if (sink->offset < sink->at + size) {
+        uint32_t skip = sink->offset - sink->at;
+        uint32_t n = midge_min(size - skip, sink->room);
+        memcpy(sink->to, part + skip, n);
+        sink->to += n;
+        sink->room -= n;
+        sink->offset += n;
+    }
+    sink->at += size;
+}
+
+/* The same for a part of the body, of which the reader stands at the first wanted byte. */
+static void put_body(struct sink *sink, struct midge_reader *reader, uint32_t size)
+{
+    if (sink->offset < sink->at + size) {
+        uint32_t n = midge_min(sink->at + size - sink->offset, sink->room);
+        midge_reader_copy(reader, sink->to, n);
+        sink->to += n;
+        sink->room -= n;
+        sink->offset += n;
+    }
+    sink->at += size;
+}
+
+/* Encodes a delivery from `offset` on, reading from `block`, which holds that byte. Returns the number of bytes. */
+static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint32_t offset, midge_index block, uint8_t *to,
+                       uint32_t room)
+{
+    struct layout l;
+    lay_out(b, d, &l);
+    struct sink sink = {.to = to, .room = room, .offset = offset};
+    put(&sink, l.head, l.head_size);
+    if (d->message != 0) {
+        uint32_t from = body_offset(&l, offset);
+        struct midge_reader reader;
+        midge_reader_resume(&reader, &b->store, d->message, &block, from, from);
+        put_body(&sink, &reader, l.topic_end);
+        put(&sink, l.id, l.id_size);
+        if (from <= l.topic_end && sink.room > 0) {
+            midge_reader_skip(&reader, l.gap);
+        }
+        put_body(&sink, &reader, l.size - sink.at);
+    }
+    return room - sink.room;
+}
+
+/* Remembers a session whose retained messages find no delivery, to go on when one is free. */
+static void starve(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if ((c->flags & MIDGE_CONN_STARVED) != 0) {
+        return;
+    }
+    c->flags |= MIDGE_CONN_STARVED;
+    c->starved_next = 0;
+    if (b->starved.tail != 0) {
+        midge_connection_at(b, b->starved.tail)->starved_next = connection;
+    } else {
+        b->starved.head = connection;
+    }
+    b->starved.tail = connection;
+}
+
+void midge_output_feed_starved(struct midge *b)
+{
+    while (b->starved.head != 0 && midge_pool_free(&b->deliveries) > 0) {
+        midge_index connection = b->starved.head;
+        struct midge_connection *c = midge_connection_at(b, connection);
+        b->starved.head = c->starved_next;
+        if (b->starved.head == 0) {
+            b->starved.tail = 0;
+        }
+        c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
+        if (c->state == MIDGE_ACTIVE) {
+            midge_output_due(b, connection);
+            return;
+        }
+    }
+}
+
+/* Brings the next message into the window: retained ones and live ones in turn (rule 10). Returns 0 where there is none. */
+static midge_index admit_next(struct midge *b, midge_index connection, uint32_t *steps, enum midge_replay *replay)
+{
+    midge_index session = midge_connection_at(b, connection)->session;
+    struct midge_session *s = midge_session_at(b, session);
+    *replay = MIDGE_REPLAY_NONE;
+    if (s->replay_last == 0) {
+        return midge_window_admit(b, session);
+    }
+    if ((s->flags & MIDGE_SESSION_REPLAY_TURN) == 0) {
+        midge_index live = midge_window_admit(b, session);
+        if (live != 0) {
+            s->flags |= MIDGE_SESSION_REPLAY_TURN;
+            return live;
+        }
+    }
+    *replay = midge_replay_next(b, session, steps);
+    if (*replay == MIDGE_REPLAY_ADDED) {
+        s->flags &= (uint8_t)~MIDGE_SESSION_REPLAY_TURN;
+        return s->window.tail;
+    }
+    return midge_window_admit(b, session);
+}
+
+/* Encodes what is in the window and what comes into it, as long as there is room. */
+static uint32_t encode_deliveries(struct midge *b, midge_index connection, midge_index next, uint8_t *to, uint32_t room)
+{
+    uint32_t steps = REPLAY_STEPS;
+    uint32_t done = 0;
+    while (done < room) {
+        enum midge_replay replay = MIDGE_REPLAY_NONE;
+        if (next == 0) {
+            next = admit_next(b, connection, &steps, &replay);
+        }
+        if (replay == MIDGE_REPLAY_STARVED) {
+            starve(b, connection);
+        } else if (replay == MIDGE_REPLAY_STEPS && next == 0 && done == 0) {
+            midge_event_raise(b, connection, MIDGE_EVENT_OUTPUT);
+        }
+        if (next == 0) {
+            break;
+        }
+        const struct midge_delivery *d = midge_delivery_at(b, next);
+        done += encode(b, d, 0, d->message, to + done, room - done);
+        next = d->next;
+    }
+    return done;
+}
+
+uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t done = 0;
+    midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_at(b, c->session));
+    b->scratch.used = 0;
+    if (c->output_offset > 0) {
+        const struct midge_delivery *d = midge_delivery_at(b, next);
+        done = encode(b, d, c->output_offset, c->output_block, buffer, size);
+        next = d->next;
+    }
+    if (done < size) {
+        done += midge_replies_encode(b, connection, buffer + done, size - done);
+    }
+    if (done < size && c->state == MIDGE_ACTIVE) {
+        done += encode_deliveries(b, connection, next, buffer + done, size - done);
+    }
+    if (done == 0 && (c->events & MIDGE_EVENT_OUTPUT) == 0) {
+        c->flags |= MIDGE_CONN_ARMED;
+    }
+    return done;
+}
+
+static void delivery_done(struct midge *b, midge_index connection, midge_index delivery, uint32_t size)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_delivery *d = midge_delivery_at(b, delivery);
+    b->metrics.packets_sent++;
+    if (d->message != 0) {
+        b->metrics.publish_sent++;
+        b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
+    }
+    if (b->config.policy.trace) {
+        struct midge_log record = {0};
+        if (d->message != 0) {
+            midge_record_message(b, &record, d->message);
+        }
+        uint8_t head[MIDGE_HEADER_SIZE_MAX];
+        encode(b, d, 0, d->message, head, 1);
+        midge_trace(b, MIDGE_LOG_SENT, connection, head[0], d->packet_id, record.topic, size, 0);
+    }
+    c->output_offset = 0;
+    c->output_block = 0;
+    midge_window_sent(b, c->session);
+}
+
+/* Bytes of the first unsent delivery are with the transport. Returns how many of them were of others behind it. */
+static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32_t sent)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    midge_index delivery = midge_window_unsent(b, midge_session_at(b, c->session));
+    MIDGE_ASSERT(delivery != 0);
+    struct midge_delivery *d = midge_delivery_at(b, delivery);
+    struct layout l;
+    lay_out(b, d, &l);
+    d->flags |= MIDGE_DELIVERY_STARTED;
+    uint32_t left = l.size - c->output_offset;
+    if (sent >= left) {
+        delivery_done(b, connection, delivery, l.size);
+        return sent - left;
+    }
+    if (d->message != 0) {
+        midge_index block = c->output_offset == 0 ? d->message : c->output_block;
+        struct midge_reader reader;
+        uint32_t from = c->output_offset == 0 ? 0 : body_offset(&l, c->output_offset);
+        midge_reader_resume(&reader, &b->store, d->message, &block, from, body_offset(&l, c->output_offset + sent));
+        c->output_block = block;
+    }
+    c->output_offset += sent;
+    return 0;
+}
+
+void midge_output_consume(struct midge *b, midge_index connection, uint32_t sent)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    b->metrics.bytes_sent += sent;
+    if (sent > 0) {
+        c->progress_ms = midge_now(b);
+    }
+    if (c->output_offset > 0 && sent > 0) {
+        sent = consume_delivery(b, connection, sent);
+    }
+    if (sent > 0) {
+        sent = midge_replies_done(b, connection, sent);
+    }
+    while (sent > 0) {
+        sent = consume_delivery(b, connection, sent);
+    }
+}

@@ -1,0 +1,258 @@
+#include "packet.h"
+
+#include "topic.h"
+
+#define MIDGE_FILE MIDGE_FILE_PACKET
+
+enum connect_flag {
+    CONNECT_RESERVED = 0x01,
+    CONNECT_CLEAN_SESSION = 0x02,
+    CONNECT_WILL = 0x04,
+    CONNECT_WILL_QOS = 0x18,
+    CONNECT_WILL_RETAIN = 0x20,
+    CONNECT_PASSWORD = 0x40,
+    CONNECT_USERNAME = 0x80
+};
+
+enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
+{
+    uint32_t remaining = 0;
+    for (uint8_t i = 1; i < MIDGE_HEADER_SIZE_MAX; i++) {
+        if (i >= size) {
+            return MIDGE_INCOMPLETE;
+        }
+        remaining |= (uint32_t)(bytes[i] & 0x7f) << (7 * (i - 1));
+        if ((bytes[i] & 0x80) == 0) {
+            *header = (struct midge_header){.first = bytes[0], .size = (uint8_t)(i + 1), .remaining = remaining};
+            return MIDGE_DECODED;
+        }
+    }
+    return MIDGE_MALFORMED;
+}
+
+enum midge_reason midge_first_check(uint8_t first)
+{
+    uint8_t flags = first & 0x0f;
+    switch (midge_type_of(first)) {
+    case MIDGE_PACKET_PUBLISH:
+        if ((flags & 0x06) == 0x06) {
+            return MIDGE_QOS_3;
+        }
+        return (flags & 0x0e) == 0x08 ? MIDGE_QOS0_DUP : MIDGE_NONE;
+    case MIDGE_PACKET_PUBREL:
+    case MIDGE_PACKET_SUBSCRIBE:
+    case MIDGE_PACKET_UNSUBSCRIBE:
+        return flags == 0x02 ? MIDGE_NONE : MIDGE_HEADER_FLAGS;
+    case MIDGE_PACKET_CONNECT:
+    case MIDGE_PACKET_PUBACK:
+    case MIDGE_PACKET_PUBREC:
+    case MIDGE_PACKET_PUBCOMP:
+    case MIDGE_PACKET_PINGREQ:
+    case MIDGE_PACKET_DISCONNECT:
+        return flags == 0 ? MIDGE_NONE : MIDGE_HEADER_FLAGS;
+    default:
+        return MIDGE_PACKET_TYPE;
+    }
+}
+
+enum midge_reason midge_length_check(const struct midge_header *header)
+{
+    bool right = true;
+    switch (midge_type_of(header->first)) {
+    case MIDGE_PACKET_PUBACK:
+    case MIDGE_PACKET_PUBREC:
+    case MIDGE_PACKET_PUBREL:
+    case MIDGE_PACKET_PUBCOMP:
+        right = header->remaining == 2;
+        break;
+    case MIDGE_PACKET_PINGREQ:
+    case MIDGE_PACKET_DISCONNECT:
+        right = header->remaining == 0;
+        break;
+    default:
+        /* The other types have at least a two-byte field; their decoders find out the rest. */
+        right = header->remaining >= 2;
+        break;
+    }
+    return right ? MIDGE_NONE : MIDGE_LENGTH;
+}
+
+uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining)
+{
+    uint32_t size = 0;
+    to[size++] = first;
+    do {
+        uint8_t more = remaining > 0x7f ? 0x80 : 0;
+        to[size++] = (uint8_t)((remaining & 0x7f) | more);
+        remaining >>= 7;
+    } while (remaining > 0);
+    return size;
+}
+
+/* Reads a field that starts with its size in two bytes. */
+static enum midge_reason read_field(struct midge_reader *body, struct midge_scratch *scratch, struct midge_view *view)
+{
+    if (body->size < 2) {
+        return MIDGE_LENGTH;
+    }
+    uint32_t size = midge_reader_u16(body);
+    if (size > body->size) {
+        return MIDGE_LENGTH;
+    }
+    view->size = size;
+    view->bytes = midge_reader_take(body, size, scratch);
+    return view->bytes == NULL ? MIDGE_SCRATCH : MIDGE_NONE;
+}
+
+static enum midge_reason read_string(struct midge_reader *body, struct midge_scratch *scratch, struct midge_view *view)
+{
+    enum midge_reason reason = read_field(body, scratch, view);
+    return reason != MIDGE_NONE ? reason : midge_string_check(view->bytes, view->size);
+}
+
+static bool view_is(struct midge_view view, const char *text, uint32_t size)
+{
+    return view.size == size && memcmp(view.bytes, text, size) == 0;
+}
+
+/* [MQTT-3.1.2-1] [MQTT-3.1.2-2]; bit 7 of the level marks a bridge. */
+static enum midge_reason check_protocol(struct midge_view name, uint8_t level)
+{
+    bool mqtt = view_is(name, "MQTT", 4);
+    if (!mqtt && !view_is(name, "MQIsdp", 6)) {
+        return MIDGE_PROTOCOL_NAME;
+    }
+    return (level & 0x7f) == (mqtt ? 4 : 3) ? MIDGE_NONE : MIDGE_PROTOCOL_LEVEL;
+}
+
+/* The flags that contradict each other, which is known before the payload is read. */
+static enum midge_reason check_connect_flags(uint8_t flags)
+{
+    if ((flags & CONNECT_RESERVED) != 0) {
+        return MIDGE_CONNECT_RESERVED; /* [MQTT-3.1.2-3] */
+    }
+    if ((flags & CONNECT_WILL) == 0 && (flags & (CONNECT_WILL_QOS | CONNECT_WILL_RETAIN)) != 0) {
+        return MIDGE_WILL_FLAGS; /* [MQTT-3.1.2-13] [MQTT-3.1.2-15] */
+    }
+    if ((flags & CONNECT_WILL_QOS) == CONNECT_WILL_QOS) {
+        return MIDGE_QOS_3; /* [MQTT-3.1.2-14] */
+    }
+    if ((flags & CONNECT_USERNAME) == 0 && (flags & CONNECT_PASSWORD) != 0) {
+        return MIDGE_PASSWORD_WITHOUT_USERNAME; /* [MQTT-3.1.2-22] */
+    }
+    return MIDGE_NONE;
+}
+
+static enum midge_reason read_will(struct midge_reader *body, struct midge_scratch *scratch, struct midge_connect *connect)
+{
+    enum midge_reason reason = read_string(body, scratch, &connect->will_topic);
+    if (reason != MIDGE_NONE) {
+        return reason;
+    }
+    if (body->size < 2) {
+        return MIDGE_LENGTH;
+    }
+    connect->will_payload_size = midge_reader_u16(body);
+    if (connect->will_payload_size > body->size) {
+        return MIDGE_LENGTH;
+    }
+    connect->will_payload = *body;
+    midge_reader_skip(body, connect->will_payload_size);
+    return MIDGE_NONE;
+}
+
+/* [MQTT-3.1.3-1]: client identifier, will topic, will message, user name, password. */
+static enum midge_reason read_connect_payload(struct midge_reader *body, struct midge_scratch *scratch,
+                                              struct midge_connect *connect)
+{
+    enum midge_reason reason = read_string(body, scratch, &connect->client_id);
+    if (reason == MIDGE_NONE && connect->has_will) {
+        reason = read_will(body, scratch, connect);
+    }
+    if (reason == MIDGE_NONE && connect->has_username) {
+        reason = read_string(body, scratch, &connect->username);
+    }
+    if (reason == MIDGE_NONE && connect->has_password) {
+        reason = read_field(body, scratch, &connect->password);
+    }
+    if (reason == MIDGE_NONE && body->size != 0) {
+        reason = MIDGE_LENGTH;
+    }
+    return reason;
+}
+
+enum midge_reason midge_connect_decode(struct midge_reader body, struct midge_scratch *scratch, struct midge_connect *connect)
+{
+    *connect = (struct midge_connect){0};
+    struct midge_view name;
+    enum midge_reason reason = read_string(&body, scratch, &name);
+    if (reason != MIDGE_NONE) {
+        return reason;
+    }
+    if (body.size < 1) {
+        return MIDGE_LENGTH;
+    }
+    connect->level = midge_reader_u8(&body);
+    reason = check_protocol(name, connect->level);
+    if (reason != MIDGE_NONE) {
+        return reason;
+    }
+    if (body.size < 3) {
+        return MIDGE_LENGTH;
+    }
+    uint8_t flags = midge_reader_u8(&body);
+    reason = check_connect_flags(flags);
+    if (reason != MIDGE_NONE) {
+        return reason;
+    }
+    connect->clean_session = (flags & CONNECT_CLEAN_SESSION) != 0;
+    connect->has_will = (flags & CONNECT_WILL) != 0;
+    connect->will_qos = (uint8_t)((flags & CONNECT_WILL_QOS) >> 3);
+    connect->will_retain = (flags & CONNECT_WILL_RETAIN) != 0;
+    connect->has_username = (flags & CONNECT_USERNAME) != 0;
+    connect->has_password = (flags & CONNECT_PASSWORD) != 0;
+    connect->keepalive_s = midge_reader_u16(&body);
+    return read_connect_payload(&body, scratch, connect);
+}
+
+enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader body, struct midge_scratch *scratch,
+                                       uint32_t levels_max, struct midge_publish *publish)
+{
+    *publish = (struct midge_publish){.qos = (first >> 1) & 3, .retain = (first & 1) != 0, .dup = (first & 8) != 0};
+    enum midge_reason reason = read_field(&body, scratch, &publish->topic);
+    if (reason == MIDGE_NONE) {
+        reason = midge_topic_check(publish->topic.bytes, publish->topic.size, levels_max);
+    }
+    if (reason != MIDGE_NONE) {
+        return reason;
+    }
+    if (publish->qos > 0) {
+        if (body.size < 2) {
+            return MIDGE_LENGTH;
+        }
+        publish->packet_id = midge_reader_u16(&body);
+        if (publish->packet_id == 0) {
+            return MIDGE_PACKET_ID_ZERO; /* [MQTT-2.3.1-1] */
+        }
+    }
+    publish->payload = body;
+    publish->payload_size = body.size;
+    return MIDGE_NONE;
+}
+
+enum midge_reason midge_filter_decode(struct midge_reader *list, bool subscribe, struct midge_scratch *scratch,
+                                      uint32_t levels_max, struct midge_view *filter, uint8_t *qos)
+{
+    enum midge_reason reason = read_field(list, scratch, filter);
+    if (reason == MIDGE_NONE) {
+        reason = midge_filter_check(filter->bytes, filter->size, levels_max);
+    }
+    if (reason != MIDGE_NONE || !subscribe) {
+        return reason;
+    }
+    if (list->size < 1) {
+        return MIDGE_LENGTH;
+    }
+    *qos = midge_reader_u8(list);
+    return *qos > 2 ? MIDGE_SUBSCRIBE_QOS : MIDGE_NONE; /* [MQTT-3.8.3-4] */
+}

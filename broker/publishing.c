@@ -1,0 +1,109 @@
+#include "publishing.h"
+
+#include "connection.h"
+#include "record.h"
+#include "waiting.h"
+
+#define MIDGE_FILE MIDGE_FILE_PUBLISHING
+
+/* A will's RETAIN is not part of the stored message, whose own flags end here. */
+enum { WILL_RETAIN = 0x80 };
+
+enum midge_routed midge_publishing_route(struct midge *b, const struct midge_publication *publication,
+                                         struct midge_route_problem *problem)
+{
+    enum midge_routed result;
+    while ((result = midge_route(b, publication, problem)) == MIDGE_ROUTE_DISCONNECT) {
+        midge_connection_end(b, problem->connection, (struct midge_ending){.reason = problem->reason});
+    }
+    return result;
+}
+
+midge_index midge_will_store(struct midge *b, const struct midge_connect *connect)
+{
+    uint32_t size = 2 + connect->will_topic.size + connect->will_payload_size;
+    if (midge_store_blocks(&b->store, size) > midge_store_free(&b->store)) {
+        return 0;
+    }
+    uint8_t topic_size[2];
+    midge_put_u16(topic_size, (uint16_t)connect->will_topic.size);
+    struct midge_reader payload = connect->will_payload;
+    midge_index will = midge_store_begin(&b->store);
+    midge_index tail = will;
+    midge_store_append(&b->store, will, &tail, topic_size, 2);
+    midge_store_append(&b->store, will, &tail, connect->will_topic.bytes, connect->will_topic.size);
+    midge_store_append_from(&b->store, will, &tail, &payload, connect->will_payload_size);
+    uint8_t flags = (uint8_t)(connect->will_qos | (connect->will_retain ? WILL_RETAIN : 0u));
+    midge_store_publish(&b->store, will, (uint16_t)connect->will_topic.size, flags);
+    return will;
+}
+
+/* Tries to publish one will; it is done, or waits for something. */
+static void run_will(struct midge *b, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_message *m = midge_message_at(&b->store, c->will);
+    struct midge_reader reader;
+    midge_reader_message(&reader, &b->store, c->will, 2);
+    b->scratch.used = 0;
+    const uint8_t *topic = midge_reader_take(&reader, m->topic_size, &b->scratch);
+    MIDGE_ASSERT(topic != NULL);
+    struct midge_publication will = {
+        .topic = {.bytes = topic, .size = m->topic_size},
+        .message = c->will,
+        .payload_size = midge_message_payload_size(m),
+        .qos = m->flags & MIDGE_MESSAGE_QOS,
+        .retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
+        .may_wait = !midge_wait_expired(b, connection),
+        .publisher = connection,
+        .drop_reason = MIDGE_WILL_DROPPED,
+    };
+    struct midge_route_problem problem = {0};
+    if (!midge_allowed(b, c->who, MIDGE_WRITE, will.topic)) {
+        midge_drop_message(b, MIDGE_WRITE_DENIED, 0, c->will); /* [MQTT-3.3.5-2] */
+    } else if (midge_publishing_route(b, &will, &problem) == MIDGE_ROUTE_WAIT) {
+        midge_wait(b, connection, problem.kind, problem.kind == MIDGE_WAIT_SUBSCRIBER ? problem.connection : 0, problem.need);
+        return;
+    }
+    midge_connection_will_done(b, connection);
+}
+
+void midge_wills_run(struct midge *b)
+{
+    while (b->waits[MIDGE_WAIT_WILL].head != 0) {
+        midge_index connection = b->waits[MIDGE_WAIT_WILL].head;
+        midge_wait_cancel(b, connection);
+        run_will(b, connection);
+    }
+}
+
+bool midge_wills_hurry(struct midge *b)
+{
+    for (midge_index i = 1; i <= b->connections.touched; i++) {
+        struct midge_connection *c = midge_connection_at(b, i);
+        if (c->state == MIDGE_CLOSED && (c->flags & MIDGE_CONN_PORT_GONE) != 0) {
+            midge_wait_cancel(b, i);
+            c->flags |= MIDGE_CONN_WAITED;
+            c->wait_deadline_ms = midge_now(b);
+            run_will(b, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
+{
+    struct midge_publication publication = {
+        .topic = topic,
+        .payload_size = payload.size,
+        .qos = qos,
+        .retain = retain,
+        .drop_reason = MIDGE_INTERNAL_DROPPED,
+    };
+    midge_reader_flat(&publication.payload, payload.bytes, payload.size);
+    midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];
+    struct midge_route_problem problem = {0};
+    midge_publishing_route(b, &publication, &problem);
+    return b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL] == before;
+}

@@ -1,0 +1,86 @@
+#include "record.h"
+
+struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason, midge_index connection)
+{
+    struct midge_log record = {.event = event, .reason = reason};
+    if (connection != 0) {
+        const struct midge_connection *c = midge_connection_at(b, connection);
+        record.conn = (struct midge_handle){.index = connection, .generation = c->generation};
+        if (c->session != 0) {
+            midge_record_session(b, &record, c->session);
+        }
+    }
+    return record;
+}
+
+void midge_record_session(struct midge *b, struct midge_log *record, midge_index session)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    uint32_t size = midge_min(s->client_id_size, MIDGE_LOG_CLIENT_MAX);
+    midge_names_copy(&b->names, s->client_id, b->log_client, size);
+    record->client_id = (struct midge_view){.bytes = b->log_client, .size = size};
+}
+
+void midge_record_message(struct midge *b, struct midge_log *record, midge_index message)
+{
+    const struct midge_message *m = midge_message_at(&b->store, message);
+    struct midge_reader reader;
+    midge_reader_message(&reader, &b->store, message, 2);
+    uint32_t size = midge_min(m->topic_size, MIDGE_LOG_TOPIC_MAX);
+    midge_reader_copy(&reader, b->log_topic, size);
+    record->topic = (struct midge_view){.bytes = b->log_topic, .size = size};
+    record->size = midge_message_payload_size(m);
+}
+
+void midge_record_write(struct midge *b, struct midge_log *record)
+{
+    if (b->config.log != NULL) {
+        record->client_id.size = midge_min(record->client_id.size, MIDGE_LOG_CLIENT_MAX);
+        record->topic.size = midge_min(record->topic.size, MIDGE_LOG_TOPIC_MAX);
+        b->config.log(b->config.context, record);
+    }
+}
+
+/* The part that both kinds of drop share; `message` is 0 where the topic is known otherwise. */
+static void drop(struct midge *b, enum midge_reason reason, midge_index session, midge_index message, struct midge_view topic,
+                 uint32_t payload_size)
+{
+    b->metrics.drops[reason]++;
+    if (b->config.log == NULL) {
+        return;
+    }
+    struct midge_log record = {.event = MIDGE_LOG_DROPPED, .reason = reason, .topic = topic, .size = payload_size};
+    if (session != 0) {
+        midge_record_session(b, &record, session);
+    }
+    if (message != 0) {
+        midge_record_message(b, &record, message);
+    }
+    midge_record_write(b, &record);
+}
+
+void midge_drop_message(struct midge *b, enum midge_reason reason, midge_index session, midge_index message)
+{
+    drop(b, reason, session, message, (struct midge_view){0}, 0);
+}
+
+void midge_drop_topic(struct midge *b, enum midge_reason reason, midge_index session, struct midge_view topic,
+                      uint32_t payload_size)
+{
+    drop(b, reason, session, 0, topic, payload_size);
+}
+
+void midge_trace(struct midge *b, enum midge_log_event event, midge_index connection, uint8_t first, uint16_t packet_id,
+                 struct midge_view topic, uint32_t size, uint8_t code)
+{
+    if (!b->config.policy.trace) {
+        return;
+    }
+    struct midge_log record = midge_record(b, event, MIDGE_NONE, connection);
+    record.packet = first;
+    record.packet_id = packet_id;
+    record.topic = topic;
+    record.size = size;
+    record.code = code;
+    midge_record_write(b, &record);
+}

@@ -1,0 +1,215 @@
+#include "replies.h"
+
+#include "events.h"
+#include "record.h"
+
+#define MIDGE_FILE MIDGE_FILE_REPLIES
+
+enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = 4 + MIDGE_REPLY_CODES_MAX };
+
+static struct midge_reply *slot(const struct midge *b, midge_index connection, uint32_t index)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t size = b->config.limits.replies;
+    return &b->replies[(size_t)(connection - 1u) * size + (c->replies_first + index) % size];
+}
+
+static void push(struct midge *b, midge_index connection, struct midge_reply reply)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    MIDGE_ASSERT(midge_replies_room(b, c));
+    *slot(b, connection, c->replies_count++) = reply;
+    midge_output_due(b, connection);
+}
+
+void midge_reply(struct midge *b, midge_index connection, enum midge_packet_type type, uint16_t packet_id)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->replies_count > 0) {
+        struct midge_reply *last = slot(b, connection, c->replies_count - 1u);
+        bool follows = type == MIDGE_PACKET_PINGRESP || (packet_id > last->id && packet_id - last->id == last->count);
+        if (last->type == type && follows && last->count < UINT8_MAX) {
+            last->count++;
+            return;
+        }
+    }
+    push(b, connection, (struct midge_reply){.type = (uint8_t)type, .count = 1, .id = packet_id});
+}
+
+void midge_reply_connack(struct midge *b, midge_index connection, bool session_present, uint8_t code)
+{
+    push(b, connection, (struct midge_reply){.type = MIDGE_PACKET_CONNACK, .count = code, .id = session_present ? 1 : 0});
+}
+
+void midge_reply_suback(struct midge *b, midge_index connection, uint16_t packet_id, const uint8_t *codes, uint8_t count)
+{
+    MIDGE_ASSERT(count >= 1 && count <= MIDGE_REPLY_CODES_MAX);
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bits |= (codes[i] == MIDGE_SUBACK_FAILURE ? (uint32_t)CODE_FAILURE : codes[i]) << (CODE_BITS * i);
+    }
+    uint8_t type = (uint8_t)(MIDGE_PACKET_SUBACK | count << 4);
+    push(b, connection, (struct midge_reply){.type = type, .count = (uint8_t)bits, .id = packet_id});
+}
+
+void midge_reply_suback_stored(struct midge *b, midge_index connection, uint16_t packet_id)
+{
+    push(b, connection, (struct midge_reply){.type = MIDGE_PACKET_SUBACK, .id = packet_id});
+}
+
+void midge_replies_clear(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    c->replies_count = 0;
+    c->replies_offset = 0;
+    if (c->suback != 0) {
+        midge_store_release(&b->store, c->suback);
+        c->suback = 0;
+    }
+}
+
+static bool is_stored_suback(const struct midge_reply *reply)
+{
+    return reply->type == MIDGE_PACKET_SUBACK;
+}
+
+/* How many packets a reply stands for. */
+static uint32_t packets_of(const struct midge_reply *reply)
+{
+    uint32_t type = reply->type & TYPE_MASK;
+    return type == MIDGE_PACKET_CONNACK || type == MIDGE_PACKET_SUBACK ? 1 : reply->count;
+}
+
+/* Writes packet `index` of a reply that is not a stored SUBACK. Returns its size, PACKET_MAX at most. */
+static uint32_t write_packet(const struct midge_reply *reply, uint32_t index, uint8_t *to)
+{
+    uint32_t type = reply->type & TYPE_MASK;
+    uint32_t codes = (uint32_t)reply->type >> 4;
+    to[0] = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
+    to[1] = 2;
+    switch (type) {
+    case MIDGE_PACKET_PINGRESP:
+        to[1] = 0;
+        return 2;
+    case MIDGE_PACKET_CONNACK:
+        to[2] = (uint8_t)reply->id;
+        to[3] = reply->count;
+        return 4;
+    case MIDGE_PACKET_SUBACK:
+        to[1] = (uint8_t)(2 + codes);
+        midge_put_u16(to + 2, reply->id);
+        for (uint32_t i = 0; i < codes; i++) {
+            uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
+            to[4 + i] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
+        }
+        return 4 + codes;
+    default:
+        midge_put_u16(to + 2, (uint16_t)(reply->id + index));
+        return 4;
+    }
+}
+
+/* The fixed header and the identifier of a stored SUBACK. */
+static uint32_t write_suback_head(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
+                                  uint8_t *to)
+{
+    uint32_t codes = midge_message_at(&b->store, c->suback)->size;
+    uint32_t size = midge_header_encode(to, MIDGE_PACKET_SUBACK << 4, 2 + codes);
+    midge_put_u16(to + size, reply->id);
+    return size + 2;
+}
+
+static uint32_t copy_from(const uint8_t *packet, uint32_t packet_size, uint32_t offset, uint8_t *to, uint32_t room)
+{
+    uint32_t part = midge_min(packet_size - offset, room);
+    memcpy(to, packet + offset, part);
+    return part;
+}
+
+static uint32_t encode_stored(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
+                              uint32_t offset, uint8_t *to, uint32_t room)
+{
+    uint8_t head[MIDGE_HEADER_SIZE_MAX + 2];
+    uint32_t head_size = write_suback_head(b, c, reply, head);
+    uint32_t done = 0;
+    if (offset < head_size) {
+        done = copy_from(head, head_size, offset, to, room);
+        offset += done;
+    }
+    if (done < room && offset >= head_size) {
+        struct midge_reader reader;
+        midge_reader_message(&reader, &b->store, c->suback, offset - head_size);
+        uint32_t part = midge_min(reader.size, room - done);
+        midge_reader_copy(&reader, to + done, part);
+        done += part;
+    }
+    return done;
+}
+
+uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t done = 0;
+    uint32_t offset = c->replies_offset;
+    for (uint32_t i = 0; i < c->replies_count && done < size; i++) {
+        const struct midge_reply *reply = slot(b, connection, i);
+        if (is_stored_suback(reply)) {
+            done += encode_stored(b, c, reply, offset, buffer + done, size - done);
+            offset = 0;
+            continue;
+        }
+        uint32_t packets = packets_of(reply);
+        for (uint32_t k = 0; k < packets && done < size; k++) {
+            uint8_t packet[PACKET_MAX];
+            uint32_t packet_size = write_packet(reply, k, packet);
+            done += copy_from(packet, packet_size, offset, buffer + done, size - done);
+            offset = 0;
+        }
+    }
+    return done;
+}
+
+/* One packet of the first reply is with the transport as a whole. */
+static void packet_done(struct midge *b, midge_index connection, uint32_t size)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_reply *reply = slot(b, connection, 0);
+    uint32_t type = reply->type & TYPE_MASK;
+    b->metrics.packets_sent++;
+    uint16_t id = type == MIDGE_PACKET_CONNACK ? 0 : reply->id;
+    uint8_t first = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
+    uint8_t code = type == MIDGE_PACKET_CONNACK ? reply->count : 0;
+    midge_trace(b, MIDGE_LOG_SENT, connection, first, id, (struct midge_view){0}, size, code);
+    c->replies_offset = 0;
+    if (packets_of(reply) > 1) {
+        reply->count--;
+        reply->id = type == MIDGE_PACKET_PINGRESP ? 0 : (uint16_t)(reply->id + 1);
+        return;
+    }
+    if (is_stored_suback(reply)) {
+        midge_store_release(&b->store, c->suback);
+        c->suback = 0;
+    }
+    c->replies_first = (uint8_t)((c->replies_first + 1u) % b->config.limits.replies);
+    c->replies_count--;
+}
+
+uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t sent)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    while (sent > 0 && c->replies_count > 0) {
+        const struct midge_reply *reply = slot(b, connection, 0);
+        uint8_t packet[PACKET_MAX];
+        uint32_t size = is_stored_suback(reply)
+                            ? write_suback_head(b, c, reply, packet) + midge_message_at(&b->store, c->suback)->size
+                            : write_packet(reply, 0, packet);
+        uint32_t left = size - c->replies_offset;
+        if (sent < left) {
+            c->replies_offset += sent;
+            return 0;
+        }
+        sent -= left;
+        packet_done(b, connection, size);
+    }
+    return sent;
+}

@@ -1,0 +1,253 @@
+#include "retained.h"
+
+#include "topic.h"
+
+#define MIDGE_FILE MIDGE_FILE_RETAINED
+
+static midge_index *children_of(struct midge_retained *retained, midge_index parent)
+{
+    return parent == 0 ? &retained->root.first_child : &midge_topic_node_at(retained, parent)->first_child;
+}
+
+static midge_index first_child(const struct midge_retained *retained, midge_index parent)
+{
+    return parent == 0 ? retained->root.first_child : midge_topic_node_at(retained, parent)->first_child;
+}
+
+/* Finds the node of a topic; as far as it exists, where it does not: *offset is then the level that is missing below it. */
+static midge_index follow(const struct midge_retained *retained, struct midge_view topic, uint32_t *offset)
+{
+    midge_index node = 0;
+    *offset = 0;
+    while (*offset <= topic.size) {
+        uint32_t size = midge_level_size(topic.bytes, topic.size, *offset);
+        midge_index child = midge_tree_find(&retained->tree, node, topic.bytes + *offset, size);
+        if (child == 0) {
+            break;
+        }
+        node = child;
+        *offset += size + 1;
+    }
+    return node;
+}
+
+static void prune(struct midge_retained *retained, midge_index node)
+{
+    while (node != 0 && midge_tree_at(&retained->tree, node)->uses == 0) {
+        struct midge_topic_node *n = midge_topic_node_at(retained, node);
+        MIDGE_ASSERT(n->first_child == 0 && n->message == 0);
+        if (n->previous != 0) {
+            midge_topic_node_at(retained, n->previous)->next = n->next;
+        } else {
+            *children_of(retained, n->tree.parent) = n->next;
+        }
+        if (n->next != 0) {
+            midge_topic_node_at(retained, n->next)->previous = n->previous;
+        }
+        node = midge_tree_remove(&retained->tree, node);
+    }
+}
+
+static midge_index add_child(struct midge_retained *retained, midge_index parent, const uint8_t *level, uint32_t size)
+{
+    midge_index child = midge_tree_add(&retained->tree, parent, level, size);
+    if (child == 0) {
+        return 0;
+    }
+    midge_index *head = children_of(retained, parent);
+    struct midge_topic_node *n = midge_topic_node_at(retained, child);
+    n->next = *head;
+    if (*head != 0) {
+        midge_topic_node_at(retained, *head)->previous = child;
+    }
+    *head = child;
+    return child;
+}
+
+/* Takes the message out of a node, which the caller prunes or fills again. */
+static void drop_message(struct midge_retained *retained, struct midge_topic_node *n)
+{
+    retained->count--;
+    retained->bytes -= midge_message_charge(midge_message_at(retained->store, n->message));
+    midge_store_release(retained->store, n->message);
+    n->message = 0;
+    n->tree.uses--;
+}
+
+midge_index midge_retained_get(const struct midge_retained *retained, struct midge_view topic)
+{
+    uint32_t offset;
+    midge_index node = follow(retained, topic, &offset);
+    return offset <= topic.size ? 0 : midge_topic_node_at(retained, node)->message;
+}
+
+bool midge_retained_set(struct midge_retained *retained, struct midge_view topic, midge_index message)
+{
+    uint32_t offset;
+    midge_index node = follow(retained, topic, &offset);
+    while (offset <= topic.size) {
+        uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
+        midge_index child = add_child(retained, node, topic.bytes + offset, size);
+        if (child == 0) {
+            prune(retained, node);
+            return false;
+        }
+        node = child;
+        offset += size + 1;
+    }
+    struct midge_topic_node *n = midge_topic_node_at(retained, node);
+    midge_store_keep(retained->store, message);
+    if (n->message != 0) {
+        drop_message(retained, n);
+    }
+    n->message = message;
+    n->stamp = retained->stamp;
+    n->tree.uses++;
+    retained->count++;
+    retained->bytes += midge_message_charge(midge_message_at(retained->store, message));
+    return true;
+}
+
+void midge_retained_clear(struct midge_retained *retained, struct midge_view topic)
+{
+    uint32_t offset;
+    midge_index node = follow(retained, topic, &offset);
+    if (offset > topic.size && midge_topic_node_at(retained, node)->message != 0) {
+        drop_message(retained, midge_topic_node_at(retained, node));
+        prune(retained, node);
+    }
+}
+
+uint32_t midge_retained_subscribe(struct midge_retained *retained)
+{
+    if (retained->stamp == MIDGE_STAMP_MAX) {
+        /* Half a billion SUBSCRIBEs later: all messages become old again. Subscriptions whose walk is going on at this very
+         * moment may get some twice, none is lost. */
+        retained->stamp = 0;
+        for (midge_index i = 1; i <= retained->tree.nodes.touched; i++) {
+            midge_topic_node_at(retained, i)->stamp = 0;
+        }
+    }
+    return ++retained->stamp;
+}
+
+/* Whether level `index` of the filter is + or lies at or behind #. *level is the level itself where it is neither. */
+static bool is_wild(struct midge_view filter, uint32_t index, struct midge_view *level, bool *multi)
+{
+    uint32_t offset = 0;
+    for (;;) {
+        uint32_t size = midge_level_size(filter.bytes, filter.size, offset);
+        *level = (struct midge_view){.bytes = filter.bytes + offset, .size = size};
+        *multi = size == 1 && level->bytes[0] == '#';
+        if (index == 0 || *multi) {
+            return *multi || (size == 1 && level->bytes[0] == '+');
+        }
+        index--;
+        offset += size + 1;
+        if (offset > filter.size) {
+            level->bytes = NULL;
+            return false;
+        }
+    }
+}
+
+/* Passes over topics that start with $, which no wildcard reaches [MQTT-4.7.2-1]. */
+static midge_index visible(const struct midge_retained *retained, midge_index node)
+{
+    while (node != 0) {
+        const struct midge_topic_node *n = midge_topic_node_at(retained, node);
+        uint8_t first = 0;
+        if (n->tree.parent == 0 && n->tree.name_size > 0) {
+            midge_names_copy(retained->tree.names, n->tree.name, &first, 1);
+        }
+        if (first != '$') {
+            break;
+        }
+        node = n->next;
+    }
+    return node;
+}
+
+midge_index midge_retained_step(const struct midge_retained *retained, struct midge_view filter, midge_index node, bool *matches)
+{
+    struct midge_view level;
+    bool multi;
+    uint32_t depth = midge_tree_depth(&retained->tree, node);
+    midge_index next = 0;
+    if (is_wild(filter, depth, &level, &multi)) {
+        next = visible(retained, first_child(retained, node));
+    } else if (level.bytes != NULL) {
+        next = midge_tree_find(&retained->tree, node, level.bytes, level.size);
+    }
+    depth++;
+    while (next == 0 && node != 0) {
+        depth--;
+        if (is_wild(filter, depth - 1, &level, &multi)) {
+            next = visible(retained, midge_topic_node_at(retained, node)->next);
+        }
+        node = midge_tree_at(&retained->tree, node)->parent;
+    }
+    if (next != 0) {
+        /* It matches where the filter ends here, or where what is left of it is # alone. */
+        is_wild(filter, depth, &level, &multi);
+        *matches = multi || level.bytes == NULL;
+    }
+    return next;
+}
+
+void midge_retained_pin(struct midge_retained *retained, midge_index node)
+{
+    if (node != 0) {
+        midge_tree_at(&retained->tree, node)->uses++;
+    }
+}
+
+void midge_retained_unpin(struct midge_retained *retained, midge_index node)
+{
+    if (node != 0) {
+        midge_tree_at(&retained->tree, node)->uses--;
+        prune(retained, node);
+    }
+}
+
+/* Checks the children of one node: linked both ways, and in the right place. Returns their number, UINT32_MAX if wrong. */
+static uint32_t audit_children(const struct midge_retained *retained, midge_index parent)
+{
+    uint32_t count = 0;
+    midge_index previous = 0;
+    for (midge_index i = first_child(retained, parent); i != 0; i = midge_topic_node_at(retained, i)->next) {
+        const struct midge_topic_node *n = midge_topic_node_at(retained, i);
+        if (n->tree.parent != parent || n->previous != previous || ++count > retained->tree.nodes.used) {
+            return UINT32_MAX;
+        }
+        previous = i;
+    }
+    return count;
+}
+
+uint32_t midge_retained_audit(const struct midge_retained *retained)
+{
+    if (!midge_pool_audit(&retained->tree.nodes)) {
+        return MIDGE_PLACE;
+    }
+    uint32_t children = audit_children(retained, 0);
+    uint32_t nodes = 0;
+    uint32_t messages = 0;
+    uint32_t bytes = 0;
+    for (uint32_t bucket = 0; bucket < retained->tree.nodes.capacity; bucket++) {
+        midge_index i = retained->tree.nodes.used == 0 ? 0 : retained->tree.buckets[bucket];
+        for (; i != 0; i = midge_tree_at(&retained->tree, i)->bucket_next) {
+            const struct midge_topic_node *n = midge_topic_node_at(retained, i);
+            uint32_t own = audit_children(retained, i);
+            uint32_t message = n->message != 0 ? 1 : 0;
+            if (own == UINT32_MAX || n->tree.uses < own + message || n->tree.uses == 0 || ++nodes > retained->tree.nodes.used) {
+                return MIDGE_PLACE;
+            }
+            children += own;
+            messages += message;
+            bytes += message == 0 ? 0 : midge_message_charge(midge_message_at(retained->store, n->message));
+        }
+    }
+    bool right = children == nodes && nodes == retained->tree.nodes.used && messages == retained->count && bytes == retained->bytes;
+    return right ? 0 : MIDGE_PLACE;
+}

@@ -1,0 +1,362 @@
+#include "route.h"
+
+#include "delivery.h"
+#include "events.h"
+#include "record.h"
+#include "waiting.h"
+
+#define MIDGE_FILE MIDGE_FILE_ROUTE
+
+/* What was found out about a target, beside the QoS in session.match_qos. */
+enum {
+    TARGET_QOS = 0x03,
+    TARGET_FULL = 0x04,    /* its queue has no room, and its policy does not refuse */
+    TARGET_OFFLINE = 0x08, /* QoS 0 for an absent client */
+    TARGET_DENIED = 0x10,
+    TARGET_NO_DELIVERY = 0x20, /* there are fewer deliveries than targets */
+    TARGET_LOST = TARGET_FULL | TARGET_OFFLINE | TARGET_DENIED | TARGET_NO_DELIVERY
+};
+
+struct routing {
+    struct midge *b;
+    const struct midge_publication *publication;
+    struct midge_room room;
+    uint32_t count;    /* of targets */
+    uint32_t admitted; /* of those that get it */
+    uint32_t blocks;   /* still to be taken for the message */
+};
+
+/* Rule 8: overlapping filters cost one comparison of a stamp. */
+static void collect(void *context, midge_index first)
+{
+    struct routing *r = context;
+    struct midge *b = r->b;
+    for (midge_index i = first; i != 0;) {
+        const struct midge_subscription *sub = midge_subscription_at(&b->subscriptions, i);
+        struct midge_session *s = midge_session_at(b, sub->session);
+        uint8_t granted = sub->state & MIDGE_SUBSCRIPTION_QOS;
+        uint8_t qos = granted < r->publication->qos ? granted : r->publication->qos; /* [MQTT-3.8.4-6] */
+        if (s->match_stamp != b->match_stamp) {
+            s->match_stamp = b->match_stamp;
+            s->match_qos = qos;
+            b->targets[r->count++] = sub->session;
+        } else if (qos > s->match_qos) {
+            s->match_qos = qos;
+        }
+        i = sub->node_next;
+    }
+}
+
+static void find_targets(struct routing *r)
+{
+    struct midge *b = r->b;
+    if (++b->match_stamp == 0) {
+        /* The stamp went round: forget those of four billion messages ago. */
+        for (midge_index i = 1; i <= b->sessions.touched; i++) {
+            midge_session_at(b, i)->match_stamp = 0;
+        }
+        b->match_stamp = 1;
+    }
+    r->count = 0;
+    if (b->subscriptions.pool.used != 0) {
+        midge_subscriptions_match(&b->subscriptions, r->publication->topic, collect, r);
+    }
+}
+
+static enum midge_overflow policy_for(const struct midge *b, const struct midge_session *s)
+{
+    const struct midge_policy *policy = &b->config.policy;
+    if (s->connection == 0) {
+        return policy->overflow_offline;
+    }
+    return (s->match_qos & TARGET_QOS) == 0 ? policy->overflow_qos0 : policy->overflow_qos12;
+}
+
+static void measure_room(struct routing *r)
+{
+    const struct midge *b = r->b;
+    uint32_t free_blocks = midge_store_free(&b->store);
+    r->room.entries = midge_pool_free(&b->deliveries);
+    r->room.blocks = free_blocks - midge_min(free_blocks, r->blocks);
+    r->room.bytes = midge_store_room(&b->store, r->room.blocks);
+}
+
+/* Drops the oldest messages of a queue until it admits the new one. Returns false where that does not suffice. */
+static bool make_room(struct routing *r, midge_index session)
+{
+    uint32_t size = r->publication->topic.size + r->publication->payload_size;
+    uint8_t qos = midge_session_at(r->b, session)->match_qos & TARGET_QOS;
+    while (midge_queue_drop_oldest(r->b, session, qos)) {
+        measure_room(r);
+        if (midge_queue_admits(r->b, session, size, &r->room)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rule 1: what is to happen because of a queue without room. */
+static enum midge_routed judge_full(struct routing *r, midge_index session, struct midge_route_problem *problem)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    struct midge_session *s = midge_session_at(b, session);
+    problem->connection = s->connection;
+    if (publication->may_wait && midge_waitable(b, session, publication->publisher)) {
+        problem->kind = MIDGE_WAIT_SUBSCRIBER;
+        problem->need = 0;
+        return MIDGE_ROUTE_WAIT;
+    }
+    bool own = s->connection != 0 && s->connection == publication->publisher;
+    switch (policy_for(b, s)) {
+    case MIDGE_REFUSE:
+        if (publication->may_refuse && (s->match_qos & TARGET_QOS) > 0) {
+            problem->reason = MIDGE_REFUSED_BY_SUBSCRIBER;
+            return MIDGE_ROUTE_REFUSED;
+        }
+        break;
+    case MIDGE_DISCONNECT:
+        problem->reason = MIDGE_SLOW_READER;
+        if (s->connection != 0 && (!own || publication->may_refuse)) {
+            return own ? MIDGE_ROUTE_REFUSED : MIDGE_ROUTE_DISCONNECT;
+        }
+        break;
+    case MIDGE_DROP_OLDEST:
+        if (make_room(r, session)) {
+            r->admitted++;
+            return MIDGE_ROUTED;
+        }
+        break;
+    case MIDGE_DROP_NEWEST:
+        break;
+    }
+    s->match_qos |= TARGET_FULL;
+    return MIDGE_ROUTED;
+}
+
+/* Whether others were first to wait for this subscriber. */
+static bool others_wait(const struct routing *r, midge_index session)
+{
+    const struct midge_session *s = midge_session_at(r->b, session);
+    return s->connection != 0 &&
+           midge_wait_others(r->b, r->publication->publisher, &midge_connection_at(r->b, s->connection)->waiters);
+}
+
+static enum midge_routed judge_targets(struct routing *r, struct midge_route_problem *problem)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    uint32_t size = publication->topic.size + publication->payload_size;
+    for (uint32_t i = 0; i < r->count; i++) {
+        midge_index session = b->targets[i];
+        struct midge_session *s = midge_session_at(b, session);
+        if (!midge_allowed(b, s->who, MIDGE_READ, publication->topic)) {
+            s->match_qos |= TARGET_DENIED;
+        } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
+            s->match_qos |= TARGET_OFFLINE;
+        } else if (!midge_queue_admits(b, session, size, &r->room) || others_wait(r, session)) {
+            enum midge_routed result = judge_full(r, session, problem);
+            if (result != MIDGE_ROUTED) {
+                return result;
+            }
+        } else {
+            r->admitted++;
+        }
+    }
+    return MIDGE_ROUTED;
+}
+
+/* Whether there are deliveries for all. Where not, and waiting does not help, the last targets go without. */
+static enum midge_routed judge_deliveries(struct routing *r, struct midge_route_problem *problem)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    bool queue_up = midge_wait_others(b, publication->publisher, &b->waits[MIDGE_WAIT_DELIVERIES]);
+    if (r->admitted == 0 || (r->admitted <= r->room.entries && !(queue_up && publication->may_wait))) {
+        return MIDGE_ROUTED;
+    }
+    if (publication->may_wait && r->admitted <= b->deliveries.capacity) {
+        *problem = (struct midge_route_problem){.kind = MIDGE_WAIT_DELIVERIES, .need = (midge_index)r->admitted};
+        return MIDGE_ROUTE_WAIT;
+    }
+    for (uint32_t i = r->count; i-- > 0 && r->admitted > r->room.entries;) {
+        struct midge_session *s = midge_session_at(b, b->targets[i]);
+        if ((s->match_qos & TARGET_LOST) != 0) {
+            continue;
+        }
+        if (publication->may_refuse && s->match_qos > 0 && policy_for(b, s) == MIDGE_REFUSE) {
+            problem->reason = MIDGE_NO_ROOM;
+            return MIDGE_ROUTE_REFUSED;
+        }
+        s->match_qos |= TARGET_NO_DELIVERY;
+        r->admitted--;
+    }
+    return MIDGE_ROUTED;
+}
+
+/* Whether there are blocks for the message. Where not, and waiting does not help, QoS 0 goes to nobody. */
+static enum midge_routed judge_blocks(struct routing *r, bool retain, struct midge_route_problem *problem)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    if (publication->message != 0 || (r->admitted == 0 && !retain)) {
+        r->blocks = 0;
+        return MIDGE_ROUTED;
+    }
+    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, &b->waits[MIDGE_WAIT_BLOCKS]);
+    if (r->blocks <= midge_store_free(&b->store) && !queue_up) {
+        return MIDGE_ROUTED;
+    }
+    if (publication->may_wait && r->blocks <= b->store.blocks.capacity) {
+        *problem = (struct midge_route_problem){.kind = MIDGE_WAIT_BLOCKS, .need = (midge_index)r->blocks};
+        return MIDGE_ROUTE_WAIT;
+    }
+    if (publication->may_refuse && publication->qos > 0) {
+        problem->reason = MIDGE_NO_ROOM;
+        return MIDGE_ROUTE_REFUSED;
+    }
+    if (r->blocks > midge_store_free(&b->store)) {
+        r->blocks = UINT32_MAX;
+    }
+    return MIDGE_ROUTED;
+}
+
+/* Makes the message, with one reference that is the caller's. */
+static midge_index make_message(struct routing *r)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    if (publication->message != 0) {
+        midge_store_keep(&b->store, publication->message);
+        return publication->message;
+    }
+    struct midge_reader payload = publication->payload;
+    uint8_t size[2];
+    midge_put_u16(size, (uint16_t)publication->topic.size);
+    midge_index message = midge_store_begin(&b->store);
+    midge_index tail = message;
+    midge_store_append(&b->store, message, &tail, size, 2);
+    midge_store_append(&b->store, message, &tail, publication->topic.bytes, publication->topic.size);
+    midge_store_append_from(&b->store, message, &tail, &payload, publication->payload_size);
+    midge_store_publish(&b->store, message, (uint16_t)publication->topic.size, publication->qos);
+    return message;
+}
+
+/* Whether the retained messages may take one more: rule 4, room for one packet stays. */
+static bool retained_admits(const struct routing *r)
+{
+    const struct midge *b = r->b;
+    const struct midge_policy *policy = &b->config.policy;
+    const struct midge_publication *publication = r->publication;
+    uint32_t size = publication->topic.size + publication->payload_size;
+    uint32_t count = b->retained.count;
+    uint32_t bytes = b->retained.bytes;
+    midge_index old = midge_retained_get(&b->retained, publication->topic);
+    if (old != 0) {
+        count--;
+        bytes -= midge_message_charge(midge_message_at(&b->store, old));
+    }
+    if ((policy->retained_max != 0 && count >= policy->retained_max) ||
+        (policy->retained_bytes_max != 0 && (uint64_t)bytes + size > policy->retained_bytes_max)) {
+        return false;
+    }
+    return midge_store_free(&b->store) >= b->blocks_for_packet;
+}
+
+/* Retains the message. Returns false where that is refused to the publisher; where it is merely not possible, the one before
+ * is removed all the same, since it is no longer true. */
+static bool retain_message(struct routing *r, midge_index message)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    if (retained_admits(r) && midge_retained_set(&b->retained, publication->topic, message)) {
+        return true;
+    }
+    if (publication->may_refuse && publication->qos > 0 && b->config.policy.overflow_offline == MIDGE_REFUSE) {
+        return false;
+    }
+    midge_retained_clear(&b->retained, publication->topic);
+    midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->topic, publication->payload_size);
+    return true;
+}
+
+/* Queues the message for one target, or counts why not. */
+static void deliver(struct routing *r, midge_index session, midge_index message)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    struct midge_session *s = midge_session_at(b, session);
+    uint8_t qos = s->match_qos & TARGET_QOS;
+    if ((s->match_qos & TARGET_LOST) != 0) {
+        enum midge_reason reason = (s->match_qos & TARGET_DENIED) != 0        ? MIDGE_READ_DENIED
+                                   : (s->match_qos & TARGET_OFFLINE) != 0     ? MIDGE_QOS0_OFFLINE
+                                   : (s->match_qos & TARGET_NO_DELIVERY) != 0 ? publication->drop_reason
+                                   : s->connection == 0                       ? MIDGE_QUEUE_FULL_OFFLINE
+                                                                              : MIDGE_QUEUE_FULL;
+        midge_drop_topic(b, reason, session, publication->topic, publication->payload_size);
+        return;
+    }
+    if (s->connection != 0) {
+        if (s->charged_entries == 0) {
+            midge_connection_at(b, s->connection)->progress_ms = midge_now(b);
+        }
+        midge_output_due(b, s->connection);
+    }
+    midge_queue_append(b, session, message, qos);
+}
+
+/* There is no block for a message that nobody insists on. */
+static void drop_everywhere(struct routing *r, bool retain)
+{
+    struct midge *b = r->b;
+    const struct midge_publication *publication = r->publication;
+    for (uint32_t i = 0; i < r->count; i++) {
+        midge_drop_topic(b, publication->drop_reason, b->targets[i], publication->topic, publication->payload_size);
+    }
+    if (retain) {
+        midge_retained_clear(&b->retained, publication->topic);
+        midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->topic, publication->payload_size);
+    }
+}
+
+enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication, struct midge_route_problem *problem)
+{
+    struct routing r = {.b = b, .publication = publication};
+    bool retain = publication->retain && publication->payload_size > 0;
+    find_targets(&r);
+    r.blocks = publication->message != 0
+                   ? 0
+                   : midge_store_blocks(&b->store, 2 + publication->topic.size + publication->payload_size);
+    measure_room(&r);
+
+    enum midge_routed result = judge_targets(&r, problem);
+    if (result == MIDGE_ROUTED) {
+        result = judge_deliveries(&r, problem);
+    }
+    if (result == MIDGE_ROUTED) {
+        result = judge_blocks(&r, retain, problem);
+    }
+    if (result != MIDGE_ROUTED) {
+        return result;
+    }
+    if (publication->retain && !retain) {
+        midge_retained_clear(&b->retained, publication->topic); /* [MQTT-3.3.1-10] [MQTT-3.3.1-11] */
+    }
+    if (r.blocks == UINT32_MAX) {
+        drop_everywhere(&r, retain);
+        return MIDGE_ROUTED;
+    }
+    midge_index message = r.admitted > 0 || retain ? make_message(&r) : 0;
+    if (retain && !retain_message(&r, message)) {
+        midge_store_release(&b->store, message);
+        problem->reason = MIDGE_RETAINED_FULL;
+        return MIDGE_ROUTE_REFUSED;
+    }
+    for (uint32_t i = 0; i < r.count; i++) {
+        deliver(&r, b->targets[i], message);
+    }
+    if (message != 0) {
+        midge_store_release(&b->store, message);
+    }
+    return MIDGE_ROUTED;
+}

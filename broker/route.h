@@ -1,0 +1,39 @@
+/* From one message to the sessions that it is for: found first, judged then, and only when all is known, queued. */
+#ifndef MIDGE_ROUTE_H
+#define MIDGE_ROUTE_H
+
+#include "state.h"
+
+struct midge_publication {
+    struct midge_view topic;      /* valid */
+    midge_index message;          /* stored and published already; 0: it is made of the topic and the payload */
+    struct midge_reader payload;
+    uint32_t payload_size;
+    uint8_t qos;
+    bool retain;
+    bool may_wait;                /* for room */
+    bool may_refuse;              /* it will be published again if it is refused */
+    midge_index publisher;        /* the connection it came from, 0: none */
+    enum midge_reason drop_reason; /* counted where there is no block or delivery for it */
+};
+
+enum midge_routed {
+    MIDGE_ROUTED,
+    MIDGE_ROUTE_WAIT,      /* nothing was queued: wait for what midge_route_problem says, then route again */
+    MIDGE_ROUTE_REFUSED,   /* nothing was queued: the publisher is to be disconnected without an acknowledgement */
+    MIDGE_ROUTE_DISCONNECT /* nothing was queued: disconnect this subscriber, then route again */
+};
+
+struct midge_route_problem {
+    enum midge_wait_kind kind;
+    midge_index connection; /* the subscriber to wait for, or to be disconnected */
+    midge_index need;
+    enum midge_reason reason;
+};
+
+/* Routes a message to all matching sessions [MQTT-4.5.0-1], each once with the highest granted QoS [MQTT-3.3.5-1], and retains
+ * or clears the topic's retained message where `retain` says so. All or nothing, but for what the policies drop, which is
+ * counted. */
+enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication, struct midge_route_problem *problem);
+
+#endif

@@ -1,0 +1,211 @@
+#include "session.h"
+
+#include "delivery.h"
+#include "interest.h"
+#include "record.h"
+
+#define MIDGE_FILE MIDGE_FILE_SESSION
+
+static midge_index *bucket_of(const struct midge *b, uint32_t hash)
+{
+    return &b->session_buckets[midge_hash_bucket(hash, b->config.limits.sessions)];
+}
+
+midge_index midge_session_find(const struct midge *b, struct midge_view client_id)
+{
+    midge_index i = *bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
+    while (i != 0) {
+        const struct midge_session *s = midge_session_at(b, i);
+        if (s->client_id_size == client_id.size && midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
+            break;
+        }
+        i = s->bucket_next;
+    }
+    return i;
+}
+
+static void offline_append(struct midge *b, midge_index session)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    s->older = b->offline.tail;
+    s->younger = 0;
+    s->offline_since_s = (uint32_t)(b->now_ms / 1000);
+    if (b->offline.tail != 0) {
+        midge_session_at(b, b->offline.tail)->younger = session;
+    } else {
+        b->offline.head = session;
+    }
+    b->offline.tail = session;
+    b->metrics.sessions_offline++;
+}
+
+static void offline_remove(struct midge *b, midge_index session)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    if (s->older != 0) {
+        midge_session_at(b, s->older)->younger = s->younger;
+    } else {
+        b->offline.head = s->younger;
+    }
+    if (s->younger != 0) {
+        midge_session_at(b, s->younger)->older = s->older;
+    } else {
+        b->offline.tail = s->older;
+    }
+    b->metrics.sessions_offline--;
+}
+
+midge_index midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason)
+{
+    if (midge_pool_free(&b->sessions) == 0 && b->config.policy.evict_sessions && b->offline.head != 0) {
+        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EVICTED);
+    }
+    if (midge_pool_free(&b->sessions) == 0) {
+        *reason = MIDGE_SESSIONS_FULL;
+        return 0;
+    }
+    midge_index name;
+    if (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name)) {
+        *reason = MIDGE_NAMES_FULL;
+        return 0;
+    }
+    midge_index session = midge_pool_take(&b->sessions);
+    midge_index *bucket = bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
+    *midge_session_at(b, session) = (struct midge_session){.client_id = name,
+                                                           .client_id_size = (uint16_t)client_id.size,
+                                                           .next_packet_id = 1,
+                                                           .bucket_next = *bucket};
+    *bucket = session;
+    offline_append(b, session);
+    return session;
+}
+
+static void qos2_clear(struct midge *b, struct midge_session *s)
+{
+    while (s->qos2.head != 0) {
+        midge_index entry = s->qos2.head;
+        s->qos2.head = midge_qos2_at(b, entry)->next;
+        midge_pool_give(&b->qos2, entry);
+    }
+    s->qos2.tail = 0;
+}
+
+void midge_session_remove(struct midge *b, midge_index session, enum midge_reason reason)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    MIDGE_ASSERT(s->connection == 0);
+    uint32_t lost = midge_queue_clear(b, session, reason);
+    midge_interest_clear(b, session);
+    qos2_clear(b, s);
+    if ((s->flags & MIDGE_SESSION_EPHEMERAL) == 0 || lost > 0) {
+        struct midge_log record = midge_record(b, MIDGE_LOG_SESSION_GONE, reason, 0);
+        midge_record_session(b, &record, session);
+        record.size = lost;
+        midge_record_write(b, &record);
+    }
+    uint32_t hash = midge_names_hash(&b->names, s->client_id, s->client_id_size, b->config.hash_seed, 0);
+    midge_index *link = bucket_of(b, hash);
+    while (*link != session) {
+        MIDGE_ASSERT(*link != 0);
+        link = &midge_session_at(b, *link)->bucket_next;
+    }
+    *link = s->bucket_next;
+    midge_names_release(&b->names, s->client_id);
+    offline_remove(b, session);
+    midge_pool_give(&b->sessions, session);
+}
+
+void midge_session_attach(struct midge *b, midge_index session, midge_index connection, bool clean, uint32_t who)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    MIDGE_ASSERT(s->connection == 0);
+    offline_remove(b, session);
+    s->connection = connection;
+    s->flags = clean ? MIDGE_SESSION_EPHEMERAL : 0;
+    s->who = who;
+}
+
+void midge_session_detach(struct midge *b, midge_index session)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    MIDGE_ASSERT(s->connection != 0);
+    s->connection = 0;
+    offline_append(b, session);
+    if ((s->flags & MIDGE_SESSION_EPHEMERAL) != 0) {
+        midge_session_remove(b, session, MIDGE_SESSION_CLEAN);
+    } else {
+        midge_queue_disconnect(b, session);
+    }
+}
+
+uint64_t midge_session_expire(struct midge *b)
+{
+    uint32_t expiry_s = b->config.policy.session_expiry_s;
+    while (expiry_s != 0 && b->offline.head != 0) {
+        uint64_t due = ((uint64_t)midge_session_at(b, b->offline.head)->offline_since_s + 1 + expiry_s) * 1000;
+        if (due > b->now_ms) {
+            return due;
+        }
+        b->metrics.sessions_expired++;
+        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EXPIRED);
+    }
+    return UINT64_MAX;
+}
+
+bool midge_qos2_has(const struct midge *b, midge_index session, uint16_t packet_id)
+{
+    midge_index i = midge_session_at(b, session)->qos2.head;
+    while (i != 0 && midge_qos2_at(b, i)->packet_id != packet_id) {
+        i = midge_qos2_at(b, i)->next;
+    }
+    return i != 0;
+}
+
+bool midge_qos2_room(const struct midge *b, midge_index session)
+{
+    const struct midge_session *s = midge_session_at(b, session);
+    uint32_t room = midge_pool_free(&b->qos2);
+    uint32_t held = 0;
+    for (midge_index i = s->qos2.head; i != 0; i = midge_qos2_at(b, i)->next) {
+        held++;
+    }
+    return room > 0 && (held == 0 || held < room);
+}
+
+void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    midge_index entry = midge_pool_take(&b->qos2);
+    MIDGE_ASSERT(entry != 0);
+    *midge_qos2_at(b, entry) = (struct midge_qos2){.packet_id = packet_id};
+    if (s->qos2.tail != 0) {
+        midge_qos2_at(b, s->qos2.tail)->next = entry;
+    } else {
+        s->qos2.head = entry;
+    }
+    s->qos2.tail = entry;
+}
+
+void midge_qos2_remove(struct midge *b, midge_index session, uint16_t packet_id)
+{
+    struct midge_session *s = midge_session_at(b, session);
+    midge_index previous = 0;
+    midge_index i = s->qos2.head;
+    while (i != 0 && midge_qos2_at(b, i)->packet_id != packet_id) {
+        previous = i;
+        i = midge_qos2_at(b, i)->next;
+    }
+    if (i == 0) {
+        return;
+    }
+    midge_index next = midge_qos2_at(b, i)->next;
+    if (previous != 0) {
+        midge_qos2_at(b, previous)->next = next;
+    } else {
+        s->qos2.head = next;
+    }
+    if (s->qos2.tail == i) {
+        s->qos2.tail = previous;
+    }
+    midge_pool_give(&b->qos2, i);
+}

@@ -1,0 +1,33 @@
+/* The sessions: found by client identifier, kept while their clients are away. */
+#ifndef MIDGE_SESSION_H
+#define MIDGE_SESSION_H
+
+#include "state.h"
+
+/* Returns the session of a client identifier, 0 where there is none. [MQTT-3.1.3-2] */
+midge_index midge_session_find(const struct midge *b, struct midge_view client_id);
+
+/* Creates a session, offline. Where no session is left, the one absent for longest makes room, if the policy says so. Returns
+ * 0 and sets *reason where there is no room. */
+midge_index midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason);
+
+/* Removes a session that has no connection, with its subscriptions and all that is queued for it; logs it where the session
+ * was not clean. */
+void midge_session_remove(struct midge *b, midge_index session, enum midge_reason reason);
+
+/* Ties a session to the connection of an accepted client, and unties it: what is in flight will be sent again; a clean session
+ * ends with that, and its index is then no longer valid. */
+void midge_session_attach(struct midge *b, midge_index session, midge_index connection, bool clean, uint32_t who);
+void midge_session_detach(struct midge *b, midge_index session);
+
+/* Removes the sessions that expired. Returns when the next one will, UINT64_MAX for never. */
+uint64_t midge_session_expire(struct midge *b);
+
+/* The QoS 2 identifiers of messages that were received and not yet released. Adding fails where the pool is dry, or where this
+ * session would take more than its share. */
+bool midge_qos2_has(const struct midge *b, midge_index session, uint16_t packet_id);
+bool midge_qos2_room(const struct midge *b, midge_index session);
+void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id);
+void midge_qos2_remove(struct midge *b, midge_index session, uint16_t packet_id);
+
+#endif

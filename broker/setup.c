@@ -1,0 +1,206 @@
+/* Limits and policies: their ranges, the memory they cost, and how the one block of memory is carved. */
+#include "state.h"
+
+#define MIDGE_FILE MIDGE_FILE_BROKER
+
+#if MIDGE_INDEX_BITS == 16
+enum { COUNT_MAX = 65534 };
+#else
+enum { COUNT_MAX = 16777214 };
+#endif
+
+enum { DURATION_MAX_MS = 86400000 };
+
+size_t midge_memory_size(const struct midge_limits *l)
+{
+    return MIDGE_MEMORY_SIZE(l->clients, l->handshakes, l->sessions, l->subscriptions, l->filter_nodes, l->topic_nodes, l->names,
+                             l->name_size, l->deliveries, l->qos2_identifiers, l->blocks, l->block_size, l->replies,
+                             l->scratch_size, l->topic_levels);
+}
+
+struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum midge_memory_id id)
+{
+#define LIMIT(field) limits->field
+#define ROW(name, text, count, size) {(count), (size)},
+    const struct midge_memory_row rows[] = {MIDGE_MEMORY_ROWS(ROW, LIMIT)};
+#undef ROW
+#undef LIMIT
+    MIDGE_ASSERT(id < MIDGE_MEMORY_ROW_COUNT);
+    return rows[id];
+}
+
+/* One field of a structure and the range it must lie in. */
+struct range {
+    size_t offset;
+    uint32_t min;
+    uint32_t max;
+};
+
+/* Finds the first field out of its range; SIZE_MAX where there is none. */
+static size_t find_wrong(const void *fields, const struct range *ranges, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t value;
+        memcpy(&value, (const uint8_t *)fields + ranges[i].offset, sizeof(value));
+        if (value < ranges[i].min || value > ranges[i].max) {
+            return ranges[i].offset;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static bool check_limits(const struct midge_limits *limits, size_t *wrong)
+{
+#define LIMIT(field, min, max) {offsetof(struct midge_limits, field), (min), (max)}
+    static const struct range ranges[] = {
+        LIMIT(clients, 1, COUNT_MAX),      LIMIT(handshakes, 1, COUNT_MAX),
+        LIMIT(sessions, 1, COUNT_MAX),     LIMIT(subscriptions, 0, COUNT_MAX),
+        LIMIT(filter_nodes, 0, COUNT_MAX), LIMIT(topic_nodes, 0, COUNT_MAX),
+        LIMIT(names, 0, COUNT_MAX),        LIMIT(name_size, 8, 256),
+        LIMIT(deliveries, 1, COUNT_MAX),   LIMIT(qos2_identifiers, 1, COUNT_MAX),
+        LIMIT(blocks, 4, COUNT_MAX),       LIMIT(block_size, 64, 4096),
+        LIMIT(replies, 4, 128),            LIMIT(scratch_size, 64, UINT32_MAX),
+        LIMIT(topic_levels, 1, 65535),
+    };
+#undef LIMIT
+    size_t field = find_wrong(limits, ranges, sizeof(ranges) / sizeof(ranges[0]));
+    if (field == SIZE_MAX) {
+        field = limits->sessions < limits->clients                        ? offsetof(struct midge_limits, sessions)
+                : limits->clients + limits->handshakes > (uint32_t)COUNT_MAX ? offsetof(struct midge_limits, handshakes)
+                : limits->name_size % 4 != 0                              ? offsetof(struct midge_limits, name_size)
+                : limits->block_size % 8 != 0                             ? offsetof(struct midge_limits, block_size)
+                                                                          : SIZE_MAX;
+    }
+    if (field != SIZE_MAX && wrong != NULL) {
+        *wrong = offsetof(struct midge_config, limits) + field;
+    }
+    return field == SIZE_MAX;
+}
+
+static bool check_policy(const struct midge_policy *policy, size_t *wrong)
+{
+#define DURATION(field) {offsetof(struct midge_policy, field), 1, DURATION_MAX_MS}
+    static const struct range ranges[] = {DURATION(connect_timeout_ms), DURATION(progress_ms), DURATION(wait_ms),
+                                          DURATION(assembly_ms),        DURATION(close_ms)};
+#undef DURATION
+    size_t field = find_wrong(policy, ranges, sizeof(ranges) / sizeof(ranges[0]));
+    if (field == SIZE_MAX) {
+        field = policy->inflight_max == 0                         ? offsetof(struct midge_policy, inflight_max)
+                : policy->qos_max > 2                             ? offsetof(struct midge_policy, qos_max)
+                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE  ? offsetof(struct midge_policy, overflow_qos0)
+                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE ? offsetof(struct midge_policy, overflow_qos12)
+                : (uint32_t)policy->overflow_offline > MIDGE_REFUSE || policy->overflow_offline == MIDGE_DISCONNECT
+                    ? offsetof(struct midge_policy, overflow_offline)
+                    : SIZE_MAX;
+    }
+    if (field != SIZE_MAX && wrong != NULL) {
+        *wrong = offsetof(struct midge_config, policy) + field;
+    }
+    return field == SIZE_MAX;
+}
+
+void midge_policy_default(struct midge_policy *policy)
+{
+    *policy = (struct midge_policy){
+        .connect_timeout_ms = 30000,
+        .progress_ms = 10000,
+        .wait_ms = 20000,
+        .assembly_ms = 10000,
+        .close_ms = 5000,
+        .inflight_max = 100,
+        .qos_max = 2,
+        .empty_client_id = true,
+        .evict_sessions = true,
+        .overflow_qos0 = MIDGE_DROP_NEWEST,
+        .overflow_qos12 = MIDGE_DISCONNECT,
+        .overflow_offline = MIDGE_DROP_NEWEST,
+    };
+}
+
+bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t *wrong)
+{
+    if (!check_policy(policy, wrong)) {
+        return false;
+    }
+    b->config.policy = *policy;
+    /* A packet in assembly may take half the blocks at most. */
+    uint32_t most = midge_store_room(&b->store, b->store.blocks.capacity / 2u);
+    bool limited = policy->packet_size_max != 0 && policy->packet_size_max < most;
+    b->packet_size_max = limited ? policy->packet_size_max : most;
+    b->blocks_for_packet = midge_store_blocks(&b->store, b->packet_size_max);
+    return true;
+}
+
+/* The memory that is not given out yet. */
+struct carving {
+    uint8_t *memory;
+    size_t used;
+};
+
+static void *carve(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id)
+{
+    struct midge_memory_row row = midge_memory_row(limits, id);
+    void *part = carving->memory + carving->used;
+    carving->used += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
+    return part;
+}
+
+static void carve_pool(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id, struct midge_pool *pool)
+{
+    struct midge_memory_row row = midge_memory_row(limits, id);
+    midge_pool_init(pool, carve(carving, limits, id), (midge_index)row.count, row.entry_size);
+}
+
+/* The lower modules, in the order of the memory table. */
+static void carve_modules(struct carving *carving, const struct midge_limits *l, struct midge *b)
+{
+    carve_pool(carving, l, MIDGE_MEMORY_SUBSCRIPTIONS, &b->subscriptions.pool);
+    void *filter_nodes = carve(carving, l, MIDGE_MEMORY_FILTER_NODES);
+    midge_index *filter_buckets = carve(carving, l, MIDGE_MEMORY_FILTER_BUCKETS);
+    void *topic_nodes = carve(carving, l, MIDGE_MEMORY_TOPIC_NODES);
+    midge_index *topic_buckets = carve(carving, l, MIDGE_MEMORY_TOPIC_BUCKETS);
+    midge_tree_init(&b->subscriptions.tree, filter_nodes, (midge_index)l->filter_nodes, MIDGE_FILTER_NODE_SIZE, filter_buckets,
+                    &b->names, b->config.hash_seed);
+    midge_tree_init(&b->retained.tree, topic_nodes, (midge_index)l->topic_nodes, MIDGE_TOPIC_NODE_SIZE, topic_buckets, &b->names,
+                    b->config.hash_seed);
+    midge_names_init(&b->names, carve(carving, l, MIDGE_MEMORY_NAMES), (midge_index)l->names, l->name_size);
+    carve_pool(carving, l, MIDGE_MEMORY_DELIVERIES, &b->deliveries);
+    carve_pool(carving, l, MIDGE_MEMORY_QOS2_IDENTIFIERS, &b->qos2);
+    midge_store_init(&b->store, carve(carving, l, MIDGE_MEMORY_BLOCKS), (midge_index)l->blocks, l->block_size);
+    b->retained.store = &b->store;
+    b->scratch = (struct midge_scratch){.bytes = carve(carving, l, MIDGE_MEMORY_SCRATCH), .size = l->scratch_size};
+    b->subscriptions.stack = carve(carving, l, MIDGE_MEMORY_WALK);
+    b->subscriptions.levels_max = l->topic_levels;
+}
+
+struct midge *midge_init(void *memory, size_t size, const struct midge_config *config, size_t *wrong)
+{
+    const struct midge_limits *l = &config->limits;
+    if (!check_limits(l, wrong) || !check_policy(&config->policy, wrong)) {
+        return NULL;
+    }
+    if (size < midge_memory_size(l)) {
+        if (wrong != NULL) {
+            *wrong = SIZE_MAX;
+        }
+        return NULL;
+    }
+    MIDGE_ASSERT((uintptr_t)memory % 8 == 0);
+    struct carving carving = {.memory = memory};
+    struct midge *b = carve(&carving, l, MIDGE_MEMORY_BROKER);
+    b->config = *config;
+    carve_pool(&carving, l, MIDGE_MEMORY_CONNECTIONS, &b->connections);
+    b->replies = carve(&carving, l, MIDGE_MEMORY_REPLIES);
+    struct midge_timer *heap = carve(&carving, l, MIDGE_MEMORY_TIMERS);
+    /* Owner 1 is the first entry of the pool, so an owner 0 would lie before it. */
+    uint8_t *positions = b->connections.entries - sizeof(struct midge_connection) + offsetof(struct midge_connection, timer);
+    midge_timers_init(&b->timers, heap, b->connections.capacity, positions, sizeof(struct midge_connection));
+    carve_pool(&carving, l, MIDGE_MEMORY_SESSIONS, &b->sessions);
+    b->session_buckets = carve(&carving, l, MIDGE_MEMORY_SESSION_BUCKETS);
+    b->targets = carve(&carving, l, MIDGE_MEMORY_TARGETS);
+    carve_modules(&carving, l, b);
+    MIDGE_ASSERT(carving.used == midge_memory_size(l));
+    b->next_ms = UINT64_MAX;
+    midge_set_policy(b, &config->policy, NULL);
+    return b;
+}

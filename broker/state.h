@@ -1,0 +1,251 @@
+/*
+ * What the broker consists of. Lower modules keep their own structures; those here tie connections, sessions and deliveries
+ * together, and are shared by the files that act on them.
+ */
+#ifndef MIDGE_STATE_H
+#define MIDGE_STATE_H
+
+#include "packet.h"
+#include "retained.h"
+#include "subscriptions.h"
+#include "timers.h"
+
+struct midge_list {
+    midge_index head;
+    midge_index tail;
+};
+
+/* ---- Deliveries: one message on its way to one session ---------------------------------------------------------------- */
+
+enum {
+    MIDGE_DELIVERY_QOS = 0x03,
+    MIDGE_DELIVERY_DUP = 0x04,
+    MIDGE_DELIVERY_RETAIN = 0x08,
+    MIDGE_DELIVERY_STARTED = 0x10,  /* a byte of it is with the transport: it is sent again with DUP */
+    MIDGE_DELIVERY_RELEASED = 0x20, /* PUBREC came: the message is gone, PUBREL is what is sent again */
+    MIDGE_DELIVERY_CHARGED = 0x40   /* counts towards the session's share */
+};
+
+struct midge_delivery {
+    midge_index next;
+    midge_index message; /* 0 once released */
+    uint16_t packet_id;  /* in the window; while queued, the order of arrival within the session */
+    uint8_t flags;
+};
+
+/* A QoS 2 message received and not yet released by its publisher. */
+struct midge_qos2 {
+    midge_index next;
+    uint16_t packet_id;
+};
+
+/* ---- Sessions ---------------------------------------------------------------------------------------------------------- */
+
+enum {
+    MIDGE_SESSION_EPHEMERAL = 0x01, /* clean session: it ends with its connection */
+    MIDGE_SESSION_REPLAY_TURN = 0x02 /* retained messages and live ones alternate: it is the former's turn */
+};
+
+/*
+ * A session's deliveries: two queues, by QoS, so that QoS 0 does not wait for a full window; and the window, in the order in
+ * which they are (or are to be) sent: those up to `sent` wait for an acknowledgement, those behind it are still to be sent.
+ * On a new connection everything is to be sent again: `sent` becomes 0. QoS 0 entries leave the window when they are sent.
+ */
+struct midge_session {
+    uint32_t match_stamp; /* equals midge.match_stamp if it was found in the present match, then with match_qos */
+    uint32_t charged_bytes;
+    uint32_t who; /* as the port said when the client was accepted */
+    uint32_t offline_since_s;
+    midge_index charged_entries;
+    midge_index connection; /* 0: offline */
+    struct midge_list queue_qos0;
+    struct midge_list queue;
+    struct midge_list window;
+    midge_index sent;
+    uint16_t inflight_count; /* QoS 1 and 2 entries of the window */
+    uint16_t next_packet_id;
+    uint16_t clear_ids; /* that many identifiers from next_packet_id on are known to be unused */
+    uint16_t arrivals;
+    uint16_t client_id_size;
+    uint8_t match_qos;
+    uint8_t flags;
+    midge_index client_id;
+    midge_index bucket_next;
+    midge_index subscriptions; /* a circle; those with retained messages due come first */
+    midge_index replay_last;   /* the last of those, 0: none */
+    midge_index replay_node;   /* the cursor of the first of those */
+    struct midge_list qos2;
+    midge_index older; /* among the offline sessions */
+    midge_index younger;
+};
+
+/* ---- Connections ------------------------------------------------------------------------------------------------------- */
+
+enum midge_connection_state {
+    MIDGE_FREE,
+    MIDGE_CONNECTING, /* no CONNECT was accepted yet */
+    MIDGE_ACTIVE,
+    MIDGE_CLOSING, /* input is swallowed, replies are flushed */
+    MIDGE_CLOSED   /* MIDGE_CLOSE was raised, or the port is gone and the will is still due */
+};
+
+enum {
+    MIDGE_CONN_ARMED = 0x01,     /* output that becomes due raises an event */
+    MIDGE_CONN_LISTED = 0x02,    /* in the list of events; stays so when the slot is freed */
+    MIDGE_CONN_WAITED = 0x04,    /* the packet at hand has waited: wait_deadline_ms is valid */
+    MIDGE_CONN_WOKEN = 0x08,     /* it may pass those that wait still */
+    MIDGE_CONN_COMPLETE = 0x10,  /* the packet in assembly is complete; its last byte is offered again and to be skipped */
+    MIDGE_CONN_OVERSIZE = 0x20,  /* the packet in assembly is too large; it is read on only to name its topic */
+    MIDGE_CONN_STARVED = 0x40,   /* its retained messages wait for a free delivery */
+    MIDGE_CONN_PORT_GONE = 0x80, /* midge_disconnected was called */
+};
+
+enum { MIDGE_EVENT_OUTPUT = 0x01, MIDGE_EVENT_INPUT = 0x02, MIDGE_EVENT_CLOSE = 0x04 };
+
+/* What a connection waits for: one more than the stall it is counted as, or the turn of its will. */
+enum midge_wait_kind {
+    MIDGE_WAIT_NONE,
+    MIDGE_WAIT_REPLIES = 1 + MIDGE_STALL_REPLIES,
+    MIDGE_WAIT_AUTHENTICATION = 1 + MIDGE_STALL_AUTHENTICATION,
+    MIDGE_WAIT_SUBSCRIBER = 1 + MIDGE_STALL_SUBSCRIBER,
+    MIDGE_WAIT_DELIVERIES = 1 + MIDGE_STALL_DELIVERIES,
+    MIDGE_WAIT_BLOCKS = 1 + MIDGE_STALL_BLOCKS,
+    MIDGE_WAIT_ASSEMBLY = 1 + MIDGE_STALL_ASSEMBLY,
+    MIDGE_WAIT_HANDSHAKE, /* counted as MIDGE_STALL_ASSEMBLY: blocks for the packet of a peer that is not accepted yet */
+    MIDGE_WAIT_WILL,
+    MIDGE_WAIT_COUNT
+};
+
+/* An acknowledgement to be sent. Consecutive packet identifiers share one. */
+struct midge_reply {
+    uint8_t type;  /* enum midge_packet_type; for a SUBACK with 1 .. 4 codes, their number in the upper 4 bits */
+    uint8_t count; /* identifiers; CONNACK: the return code; SUBACK: the codes, 2 bits each, 3 for a failure */
+    uint16_t id;   /* the first; CONNACK: session present */
+};
+
+enum { MIDGE_SMALL_BODY_MAX = 6, MIDGE_REPLY_CODES_MAX = 4 };
+
+/* Nobody was asked yet whether the client may connect. */
+enum { MIDGE_VERDICT_NONE = 254 };
+
+struct midge_connection {
+    uint32_t last_input_ms;
+    uint32_t progress_ms;       /* when it last took a byte or acknowledged */
+    uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
+    uint32_t wait_deadline_ms;
+    uint32_t who;           /* answered by midge_authenticated */
+    uint32_t remaining;     /* Remaining Length of the packet in assembly */
+    uint32_t output_offset; /* bytes of the first unsent delivery that are with the transport */
+    uint32_t replies_offset;  /* bytes of the first reply's first packet that are with the transport */
+    midge_index output_block; /* the block of its message that holds the next byte */
+    midge_index generation;
+    midge_index session;
+    midge_index will;
+    midge_index assembly; /* the message being received */
+    midge_index assembly_tail;
+    midge_index reserved; /* blocks promised to it */
+    midge_index suback;   /* the codes of a SUBACK that does not fit a reply */
+    midge_index timer;
+    midge_index event_next;
+    midge_index wait_next;
+    midge_index wait_previous;
+    midge_index wait_object; /* MIDGE_WAIT_SUBSCRIBER: whose connection */
+    midge_index wait_need;   /* blocks or deliveries */
+    struct midge_list waiters;  /* publishers that wait for room in this one's queue */
+    midge_index starved_next;
+    uint16_t keepalive_s;
+    uint8_t state;
+    uint8_t flags;
+    uint8_t events;
+    uint8_t wait_kind;
+    uint8_t listener;
+    uint8_t verdict; /* enum midge_verdict, or MIDGE_VERDICT_NONE */
+    uint8_t replies_first;
+    uint8_t replies_count;
+    uint8_t header_size;    /* bytes in header */
+    uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
+};
+
+/* ---- The broker -------------------------------------------------------------------------------------------------------- */
+
+enum { MIDGE_LOG_CLIENT_MAX = 64, MIDGE_LOG_TOPIC_MAX = 128 };
+
+struct midge {
+    struct midge_config config;
+    struct midge_names names;
+    struct midge_store store;
+    struct midge_subscriptions subscriptions;
+    struct midge_retained retained;
+    struct midge_timers timers;
+    struct midge_scratch scratch;
+    struct midge_pool connections;
+    struct midge_pool sessions;
+    struct midge_pool deliveries;
+    struct midge_pool qos2;
+    midge_index *session_buckets;
+    midge_index *targets; /* the sessions that a message goes to */
+    struct midge_reply *replies;
+    uint64_t now_ms;  /* the time, less what midge_advance was called late by */
+    uint64_t late_ms; /* that */
+    uint64_t next_ms; /* what midge_advance returned last, on the clock of now_ms */
+    uint64_t assigned_ids;
+    uint32_t match_stamp;
+    uint32_t packet_size_max;     /* the policy's, or what half the blocks can hold */
+    uint32_t blocks_for_packet;   /* that a packet of that size takes */
+    uint32_t assembly_reserved;   /* blocks that packets in assembly hold or were promised */
+    uint32_t handshake_reserved;  /* of those, for peers that are not accepted yet */
+    struct midge_list events;
+    struct midge_list waits[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
+    struct midge_list starved;
+    struct midge_list offline; /* head: the one absent for longest */
+    bool started;
+    struct midge_metrics metrics;
+    uint8_t log_client[MIDGE_LOG_CLIENT_MAX];
+    uint8_t log_topic[MIDGE_LOG_TOPIC_MAX];
+};
+
+_Static_assert(sizeof(struct midge) <= MIDGE_BROKER_SIZE, "struct midge");
+_Static_assert(sizeof(struct midge_connection) == MIDGE_CONNECTION_SIZE, "connection");
+_Static_assert(sizeof(struct midge_session) == MIDGE_SESSION_SIZE, "session");
+_Static_assert(sizeof(struct midge_subscription) == MIDGE_SUBSCRIPTION_SIZE, "subscription");
+_Static_assert(sizeof(struct midge_filter_node) == MIDGE_FILTER_NODE_SIZE, "filter node");
+_Static_assert(sizeof(struct midge_topic_node) == MIDGE_TOPIC_NODE_SIZE, "topic node");
+_Static_assert(sizeof(struct midge_delivery) == MIDGE_DELIVERY_SIZE, "delivery");
+_Static_assert(sizeof(struct midge_qos2) == MIDGE_QOS2_SIZE, "QoS 2 identifier");
+_Static_assert(sizeof(struct midge_reply) == MIDGE_REPLY_SIZE, "reply");
+_Static_assert(sizeof(struct midge_timer) == MIDGE_TIMER_SIZE, "timer");
+_Static_assert(sizeof(struct midge_walk) == 8, "match stack");
+
+static inline struct midge_connection *midge_connection_at(const struct midge *b, midge_index connection)
+{
+    return (struct midge_connection *)(void *)b->connections.entries + (connection - 1u);
+}
+
+static inline struct midge_session *midge_session_at(const struct midge *b, midge_index session)
+{
+    return (struct midge_session *)(void *)b->sessions.entries + (session - 1u);
+}
+
+static inline struct midge_delivery *midge_delivery_at(const struct midge *b, midge_index delivery)
+{
+    return (struct midge_delivery *)(void *)b->deliveries.entries + (delivery - 1u);
+}
+
+static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_index entry)
+{
+    return (struct midge_qos2 *)(void *)b->qos2.entries + (entry - 1u);
+}
+
+/* Asks the port whether this client may do this. */
+static inline bool midge_allowed(const struct midge *b, uint32_t who, enum midge_action action, struct midge_view topic)
+{
+    return b->config.authorize == NULL || b->config.authorize(b->config.context, who, action, topic);
+}
+
+/* The time in milliseconds on the clock of the connections, which wraps around. */
+static inline uint32_t midge_now(const struct midge *b)
+{
+    return (uint32_t)b->now_ms;
+}
+
+#endif

@@ -1,0 +1,258 @@
+#include "store.h"
+
+#define MIDGE_FILE MIDGE_FILE_STORE
+
+/* Bytes of body in the first block, and in each other. */
+static uint32_t head_room(const struct midge_store *store)
+{
+    return store->blocks.entry_size - (uint32_t)sizeof(struct midge_message);
+}
+
+static uint32_t block_room(const struct midge_store *store)
+{
+    return store->blocks.entry_size - (uint32_t)sizeof(midge_index);
+}
+
+/* Where in its block the byte at `offset` of the body lies. */
+static uint32_t offset_in_block(const struct midge_store *store, uint32_t offset)
+{
+    uint32_t head = head_room(store);
+    return offset < head ? (uint32_t)sizeof(struct midge_message) + offset
+                         : (uint32_t)sizeof(midge_index) + (offset - head) % block_room(store);
+}
+
+/* The offset in the body of the first byte of the block that holds `offset`. */
+static uint32_t block_start(const struct midge_store *store, uint32_t offset)
+{
+    uint32_t head = head_room(store);
+    return offset < head ? 0 : offset - (offset - head) % block_room(store);
+}
+
+static uint8_t *block_at(const struct midge_store *store, midge_index block)
+{
+    return midge_pool_at(&store->blocks, block);
+}
+
+/* The link to the next block comes first in every block, also in a message's first. */
+static midge_index *block_next(const struct midge_store *store, midge_index block)
+{
+    return midge_pool_at(&store->blocks, block);
+}
+
+_Static_assert(offsetof(struct midge_message, next) == 0, "the link comes first");
+
+void midge_store_init(struct midge_store *store, void *blocks, midge_index count, uint32_t block_size)
+{
+    MIDGE_ASSERT(block_size > sizeof(struct midge_message) && block_size % sizeof(uint32_t) == 0);
+    *store = (struct midge_store){0};
+    midge_pool_init(&store->blocks, blocks, count, block_size);
+}
+
+uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size)
+{
+    uint32_t head = head_room(store);
+    return size <= head ? 1 : 1 + (size - head + block_room(store) - 1) / block_room(store);
+}
+
+uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks)
+{
+    if (blocks == 0) {
+        return 0;
+    }
+    uint64_t room = head_room(store) + (uint64_t)(blocks - 1) * block_room(store);
+    return room > UINT32_MAX ? UINT32_MAX : (uint32_t)room;
+}
+
+midge_index midge_store_begin(struct midge_store *store)
+{
+    midge_index message = midge_pool_take(&store->blocks);
+    MIDGE_ASSERT(message != 0);
+    *midge_message_at(store, message) = (struct midge_message){.references = 1};
+    return message;
+}
+
+void midge_store_append(struct midge_store *store, midge_index message, midge_index *tail, const uint8_t *bytes, uint32_t size)
+{
+    struct midge_message *m = midge_message_at(store, message);
+    while (size > 0) {
+        uint32_t at = offset_in_block(store, m->size);
+        if (m->size >= head_room(store) && at == sizeof(midge_index)) {
+            midge_index block = midge_pool_take(&store->blocks);
+            MIDGE_ASSERT(block != 0);
+            *block_next(store, block) = 0;
+            *block_next(store, *tail) = block;
+            *tail = block;
+        }
+        uint32_t part = midge_min(size, store->blocks.entry_size - at);
+        memcpy(block_at(store, *tail) + at, bytes, part);
+        m->size += part;
+        bytes += part;
+        size -= part;
+    }
+}
+
+static void free_chain(struct midge_store *store, midge_index block)
+{
+    while (block != 0) {
+        midge_index next = *block_next(store, block);
+        midge_pool_give(&store->blocks, block);
+        block = next;
+    }
+}
+
+void midge_store_truncate(struct midge_store *store, midge_index message, uint32_t size)
+{
+    struct midge_message *m = midge_message_at(store, message);
+    MIDGE_ASSERT(size <= m->size);
+    midge_index last = message;
+    for (uint32_t blocks = midge_store_blocks(store, size); blocks > 1; blocks--) {
+        last = *block_next(store, last);
+    }
+    free_chain(store, *block_next(store, last));
+    *block_next(store, last) = 0;
+    m->size = size;
+}
+
+void midge_store_publish(struct midge_store *store, midge_index message, uint16_t topic_size, uint8_t flags)
+{
+    struct midge_message *m = midge_message_at(store, message);
+    MIDGE_ASSERT((m->flags & MIDGE_MESSAGE_PUBLISHED) == 0);
+    m->topic_size = topic_size;
+    m->flags = flags | MIDGE_MESSAGE_PUBLISHED;
+    store->messages++;
+    store->bytes += midge_message_charge(m);
+}
+
+void midge_store_release(struct midge_store *store, midge_index message)
+{
+    struct midge_message *m = midge_message_at(store, message);
+    MIDGE_ASSERT(m->references > 0);
+    if (--m->references > 0) {
+        return;
+    }
+    if ((m->flags & MIDGE_MESSAGE_PUBLISHED) != 0) {
+        store->messages--;
+        store->bytes -= midge_message_charge(m);
+    }
+    free_chain(store, message);
+}
+
+uint32_t midge_message_payload_size(const struct midge_message *message)
+{
+    uint32_t gap = (message->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
+    return message->size - 2 - message->topic_size - gap;
+}
+
+void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32_t size)
+{
+    *reader = (struct midge_reader){.run = bytes, .run_size = size, .size = size};
+}
+
+void midge_reader_message(struct midge_reader *reader, const struct midge_store *store, midge_index message, uint32_t offset)
+{
+    midge_index block = message;
+    midge_reader_resume(reader, store, message, &block, 0, offset);
+}
+
+void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index *block,
+                         uint32_t block_offset, uint32_t offset)
+{
+    uint32_t size = midge_message_at(store, message)->size;
+    MIDGE_ASSERT(block_offset <= offset && offset <= size);
+    *reader = (struct midge_reader){.store = store, .size = size - offset};
+    if (offset == size) {
+        return;
+    }
+    uint32_t start = block_start(store, block_offset);
+    uint32_t target = block_start(store, offset);
+    while (start < target) {
+        start = start == 0 ? head_room(store) : start + block_room(store);
+        *block = *block_next(store, *block);
+    }
+    uint32_t at = offset_in_block(store, offset);
+    reader->run = block_at(store, *block) + at;
+    reader->run_size = midge_min(store->blocks.entry_size - at, reader->size);
+    reader->next = *block_next(store, *block);
+}
+
+/* Moves on by `size` bytes of the run, which has them, and to the next block where the run is used up. */
+static void consume(struct midge_reader *reader, uint32_t size)
+{
+    reader->run += size;
+    reader->run_size -= size;
+    reader->size -= size;
+    if (reader->run_size == 0 && reader->size > 0) {
+        MIDGE_ASSERT(reader->next != 0);
+        reader->run = block_at(reader->store, reader->next) + sizeof(midge_index);
+        reader->run_size = midge_min(block_room(reader->store), reader->size);
+        reader->next = *block_next(reader->store, reader->next);
+    }
+}
+
+uint8_t midge_reader_u8(struct midge_reader *reader)
+{
+    MIDGE_ASSERT(reader->size >= 1);
+    uint8_t value = reader->run[0];
+    consume(reader, 1);
+    return value;
+}
+
+uint16_t midge_reader_u16(struct midge_reader *reader)
+{
+    uint32_t high = midge_reader_u8(reader);
+    return (uint16_t)(high << 8 | midge_reader_u8(reader));
+}
+
+void midge_reader_copy(struct midge_reader *reader, uint8_t *to, uint32_t size)
+{
+    MIDGE_ASSERT(reader->size >= size);
+    while (size > 0) {
+        uint32_t part = midge_min(size, reader->run_size);
+        memcpy(to, reader->run, part);
+        to += part;
+        size -= part;
+        consume(reader, part);
+    }
+}
+
+void midge_reader_skip(struct midge_reader *reader, uint32_t size)
+{
+    MIDGE_ASSERT(reader->size >= size);
+    while (size > 0) {
+        uint32_t part = midge_min(size, reader->run_size);
+        size -= part;
+        consume(reader, part);
+    }
+}
+
+const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch)
+{
+    MIDGE_ASSERT(reader->size >= size);
+    const uint8_t *bytes = reader->run;
+    if (size == 0) {
+        return (const uint8_t *)"";
+    }
+    if (size <= reader->run_size) {
+        consume(reader, size);
+        return bytes;
+    }
+    if (size > scratch->size - scratch->used) {
+        return NULL;
+    }
+    uint8_t *to = scratch->bytes + scratch->used;
+    scratch->used += size;
+    midge_reader_copy(reader, to, size);
+    return to;
+}
+
+void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,
+                             uint32_t size)
+{
+    MIDGE_ASSERT(reader->size >= size);
+    while (size > 0) {
+        uint32_t part = midge_min(size, reader->run_size);
+        midge_store_append(store, message, tail, reader->run, part);
+        size -= part;
+        consume(reader, part);
+    }
+}

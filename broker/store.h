@@ -1,0 +1,123 @@
+/*
+ * Messages: reference-counted chains of blocks. A message's first block starts with its struct midge_message, each other block
+ * with the index of the next. Behind that lie the bytes of the body, as in a PUBLISH: the topic's size in two bytes, the topic,
+ * the packet identifier where the publisher sent one (MIDGE_MESSAGE_GAP), the payload.
+ *
+ * Packets in assembly and large SUBACKs use the same chains, before or instead of being published.
+ */
+#ifndef MIDGE_STORE_H
+#define MIDGE_STORE_H
+
+#include "pool.h"
+
+enum {
+    MIDGE_MESSAGE_QOS = 0x03,
+    MIDGE_MESSAGE_GAP = 0x04,      /* two bytes of packet identifier lie between topic and payload */
+    MIDGE_MESSAGE_PUBLISHED = 0x08 /* counted in store.messages */
+};
+
+struct midge_message {
+    midge_index next;
+    midge_index references;
+    uint32_t size; /* of the body */
+    uint16_t topic_size;
+    uint8_t flags;
+};
+
+struct midge_store {
+    struct midge_pool blocks;
+    uint32_t reserved; /* blocks promised to packets in assembly and not taken yet */
+    uint32_t messages; /* published ones */
+    uint32_t bytes;    /* their topics and payloads */
+};
+
+void midge_store_init(struct midge_store *store, void *blocks, midge_index count, uint32_t block_size);
+
+/* Blocks that a body of `size` bytes takes; at least 1. */
+uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size);
+
+/* Bytes of body that `blocks` blocks hold; 0 for 0. */
+uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks);
+
+/* Blocks that are neither used nor reserved. */
+static inline uint32_t midge_store_free(const struct midge_store *store)
+{
+    return (uint32_t)midge_pool_free(&store->blocks) - store->reserved;
+}
+
+static inline struct midge_message *midge_message_at(const struct midge_store *store, midge_index message)
+{
+    return midge_pool_at(&store->blocks, message);
+}
+
+/* Begins an empty message with one reference. The caller made sure that a block is free. */
+midge_index midge_store_begin(struct midge_store *store);
+
+/* Appends bytes to a message; *tail is its last block and is kept up to date. The caller made sure of the blocks. */
+void midge_store_append(struct midge_store *store, midge_index message, midge_index *tail, const uint8_t *bytes, uint32_t size);
+
+/* Keeps the first `size` bytes of a message and gives back the blocks behind them. */
+void midge_store_truncate(struct midge_store *store, midge_index message, uint32_t size);
+
+/* Counts a message as published and notes the size of its topic; once. */
+void midge_store_publish(struct midge_store *store, midge_index message, uint16_t topic_size, uint8_t flags);
+
+static inline void midge_store_keep(struct midge_store *store, midge_index message)
+{
+    midge_message_at(store, message)->references++;
+}
+
+/* Drops one reference, and the message with the last one. */
+void midge_store_release(struct midge_store *store, midge_index message);
+
+/* The size of a published message's payload. */
+uint32_t midge_message_payload_size(const struct midge_message *message);
+
+/* What a published message is charged for: topic and payload, in bytes. */
+static inline uint32_t midge_message_charge(const struct midge_message *message)
+{
+    return message->topic_size + midge_message_payload_size(message);
+}
+
+/* ---- Readers: a cursor over bytes that lie flat or in a chain. Copying a reader copies the position. ---- */
+
+struct midge_reader {
+    const struct midge_store *store;
+    const uint8_t *run; /* the bytes at hand */
+    uint32_t run_size;
+    uint32_t size; /* all that is left, the run included */
+    midge_index next;
+};
+
+/* Where strings that lie across blocks are put together; emptied by whoever handles a packet. */
+struct midge_scratch {
+    uint8_t *bytes;
+    uint32_t size;
+    uint32_t used;
+};
+
+void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32_t size);
+
+/* Reads a message from `offset` on. */
+void midge_reader_message(struct midge_reader *reader, const struct midge_store *store, midge_index message, uint32_t offset);
+
+/* As midge_reader_message, starting from a block of the message which is known to hold the byte at or before `offset`:
+ * *block holds byte `block_offset`, and is moved on to the block of byte `offset`. */
+void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index *block,
+                         uint32_t block_offset, uint32_t offset);
+
+/* These need that many bytes to be left. */
+uint8_t midge_reader_u8(struct midge_reader *reader);
+uint16_t midge_reader_u16(struct midge_reader *reader);
+void midge_reader_copy(struct midge_reader *reader, uint8_t *to, uint32_t size);
+void midge_reader_skip(struct midge_reader *reader, uint32_t size);
+
+/* Returns the next `size` bytes in one piece: in place where they lie so, else put together in the scratch. NULL where the
+ * scratch has no room. */
+const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch);
+
+/* Appends the next `size` bytes to a message. */
+void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,
+                             uint32_t size);
+
+#endif

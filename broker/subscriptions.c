@@ -1,0 +1,243 @@
+#include "subscriptions.h"
+
+#include "topic.h"
+
+#define MIDGE_FILE MIDGE_FILE_SUBSCRIPTIONS
+
+static struct midge_filter_node *node_at(struct midge_subscriptions *subscriptions, midge_index node)
+{
+    return node == 0 ? &subscriptions->root : midge_pool_at(&subscriptions->tree.nodes, node);
+}
+
+static const struct midge_filter_node *node_of(const struct midge_subscriptions *subscriptions, midge_index node)
+{
+    return node == 0 ? &subscriptions->root : midge_pool_at(&subscriptions->tree.nodes, node);
+}
+
+static bool is_character(const uint8_t *level, uint32_t size, char character)
+{
+    return size == 1 && level[0] == (uint8_t)character;
+}
+
+/* Finds the node that a filter hangs on; *node is set to the last one on the way that exists, *offset to the level that its
+ * child would have. Returns true where the whole way exists. *multi tells whether the filter ends with #. */
+static bool follow(const struct midge_subscriptions *subscriptions, struct midge_view filter, midge_index *node, uint32_t *offset,
+                   bool *multi)
+{
+    *node = 0;
+    *offset = 0;
+    *multi = filter.bytes[filter.size - 1] == '#';
+    while (*offset <= filter.size) {
+        const uint8_t *level = filter.bytes + *offset;
+        uint32_t size = midge_level_size(filter.bytes, filter.size, *offset);
+        if (is_character(level, size, '#')) {
+            return true;
+        }
+        midge_index child = is_character(level, size, '+') ? node_of(subscriptions, *node)->plus
+                                                           : midge_tree_find(&subscriptions->tree, *node, level, size);
+        if (child == 0) {
+            return false;
+        }
+        *node = child;
+        *offset += size + 1;
+    }
+    return true;
+}
+
+midge_index midge_subscriptions_find(const struct midge_subscriptions *subscriptions, midge_index session, midge_index first,
+                                     struct midge_view filter)
+{
+    midge_index node;
+    uint32_t offset;
+    bool multi;
+    if (first == 0 || !follow(subscriptions, filter, &node, &offset, &multi)) {
+        return 0;
+    }
+    const struct midge_filter_node *n = node_of(subscriptions, node);
+    midge_index on_node = multi ? n->multi : n->exact;
+    midge_index of_session = first;
+    while (on_node != 0) {
+        const struct midge_subscription *a = midge_subscription_at(subscriptions, on_node);
+        if (a->session == session) {
+            return on_node;
+        }
+        const struct midge_subscription *b = midge_subscription_at(subscriptions, of_session);
+        if (b->node == node && ((b->state & MIDGE_SUBSCRIPTION_MULTI) != 0) == multi) {
+            return of_session;
+        }
+        on_node = a->node_next;
+        of_session = b->session_next;
+        if (of_session == first) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* Removes a node, and those above it, as far as nothing uses them. */
+static void prune(struct midge_subscriptions *subscriptions, midge_index node)
+{
+    while (node != 0 && midge_tree_at(&subscriptions->tree, node)->uses == 0) {
+        struct midge_filter_node *parent = node_at(subscriptions, midge_tree_at(&subscriptions->tree, node)->parent);
+        if (parent->plus == node) {
+            parent->plus = 0;
+        }
+        node = midge_tree_remove(&subscriptions->tree, node);
+    }
+}
+
+midge_index midge_subscriptions_add(struct midge_subscriptions *subscriptions, midge_index session, struct midge_view filter,
+                                    uint32_t state)
+{
+    midge_index node;
+    uint32_t offset;
+    bool multi;
+    bool whole = follow(subscriptions, filter, &node, &offset, &multi);
+    if (midge_pool_free(&subscriptions->pool) == 0) {
+        return 0;
+    }
+    while (!whole && offset <= filter.size) {
+        const uint8_t *level = filter.bytes + offset;
+        uint32_t size = midge_level_size(filter.bytes, filter.size, offset);
+        if (is_character(level, size, '#')) {
+            break;
+        }
+        midge_index child = midge_tree_add(&subscriptions->tree, node, level, size);
+        if (child == 0) {
+            prune(subscriptions, node);
+            return 0;
+        }
+        if (is_character(level, size, '+')) {
+            node_at(subscriptions, node)->plus = child;
+        }
+        node = child;
+        offset += size + 1;
+    }
+    midge_index subscription = midge_pool_take(&subscriptions->pool);
+    struct midge_filter_node *n = node_at(subscriptions, node);
+    midge_index *head = multi ? &n->multi : &n->exact;
+    *midge_subscription_at(subscriptions, subscription) = (struct midge_subscription){
+        .session = session, .node = node, .node_next = *head, .state = state | (multi ? MIDGE_SUBSCRIPTION_MULTI : 0u)};
+    if (*head != 0) {
+        midge_subscription_at(subscriptions, *head)->node_previous = subscription;
+    }
+    *head = subscription;
+    n->tree.uses++;
+    return subscription;
+}
+
+void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge_index subscription)
+{
+    const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
+    struct midge_filter_node *n = node_at(subscriptions, s->node);
+    midge_index node = s->node;
+    if (s->node_previous != 0) {
+        midge_subscription_at(subscriptions, s->node_previous)->node_next = s->node_next;
+    } else if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
+        n->multi = s->node_next;
+    } else {
+        n->exact = s->node_next;
+    }
+    if (s->node_next != 0) {
+        midge_subscription_at(subscriptions, s->node_next)->node_previous = s->node_previous;
+    }
+    n->tree.uses--;
+    midge_pool_give(&subscriptions->pool, subscription);
+    prune(subscriptions, node);
+}
+
+void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
+                               void (*found)(void *context, midge_index first), void *context)
+{
+    /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
+    bool hidden = topic.bytes[0] == '$';
+    struct midge_walk *stack = subscriptions->stack;
+    uint32_t depth = 0;
+    stack[depth++] = (struct midge_walk){0};
+    while (depth > 0) {
+        struct midge_walk at = stack[--depth];
+        const struct midge_filter_node *n = node_of(subscriptions, (midge_index)at.node);
+        bool wild = !hidden || at.node != 0;
+        if (n->multi != 0 && wild) {
+            found(context, n->multi);
+        }
+        if (at.offset > topic.size) {
+            if (n->exact != 0) {
+                found(context, n->exact);
+            }
+            continue;
+        }
+        uint32_t size = midge_level_size(topic.bytes, topic.size, at.offset);
+        uint32_t next = at.offset + size + 1;
+        MIDGE_ASSERT(depth + 2 <= subscriptions->levels_max + 1 || next > topic.size);
+        if (n->plus != 0 && wild) {
+            stack[depth++] = (struct midge_walk){.node = n->plus, .offset = next};
+        }
+        midge_index child = midge_tree_find(&subscriptions->tree, (midge_index)at.node, topic.bytes + at.offset, size);
+        if (child != 0) {
+            stack[depth++] = (struct midge_walk){.node = child, .offset = next};
+        }
+    }
+}
+
+uint32_t midge_subscription_filter_size(const struct midge_subscriptions *subscriptions, midge_index subscription)
+{
+    const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
+    uint32_t size = midge_tree_path_size(&subscriptions->tree, s->node);
+    if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
+        size += s->node == 0 ? 1 : 2;
+    }
+    return size;
+}
+
+void midge_subscription_filter(const struct midge_subscriptions *subscriptions, midge_index subscription, uint8_t *to)
+{
+    const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
+    uint32_t size = midge_tree_path_size(&subscriptions->tree, s->node);
+    midge_tree_path(&subscriptions->tree, s->node, to, size);
+    if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
+        if (s->node != 0) {
+            to[size++] = '/';
+        }
+        to[size] = '#';
+    }
+}
+
+/* Counts the subscriptions of one list, and finds out whether it is linked both ways. */
+static bool audit_list(const struct midge_subscriptions *subscriptions, midge_index first, midge_index node, uint32_t *count)
+{
+    midge_index previous = 0;
+    for (midge_index i = first; i != 0; i = midge_subscription_at(subscriptions, i)->node_next) {
+        const struct midge_subscription *s = midge_subscription_at(subscriptions, i);
+        if (s->node != node || s->node_previous != previous || ++*count > subscriptions->pool.used) {
+            return false;
+        }
+        previous = i;
+    }
+    return true;
+}
+
+uint32_t midge_subscriptions_audit(const struct midge_subscriptions *subscriptions)
+{
+    if (!midge_pool_audit(&subscriptions->pool) || !midge_pool_audit(&subscriptions->tree.nodes)) {
+        return MIDGE_PLACE;
+    }
+    uint32_t lists = 0;
+    if (!audit_list(subscriptions, subscriptions->root.exact, 0, &lists) ||
+        !audit_list(subscriptions, subscriptions->root.multi, 0, &lists) || subscriptions->root.exact != 0) {
+        return MIDGE_PLACE;
+    }
+    uint32_t nodes = 0;
+    for (uint32_t bucket = 0; bucket < subscriptions->tree.nodes.capacity; bucket++) {
+        midge_index i = subscriptions->tree.nodes.used == 0 ? 0 : subscriptions->tree.buckets[bucket];
+        for (; i != 0; i = midge_tree_at(&subscriptions->tree, i)->bucket_next) {
+            const struct midge_filter_node *n = node_of(subscriptions, i);
+            uint32_t before = lists;
+            if (++nodes > subscriptions->tree.nodes.used || !audit_list(subscriptions, n->exact, i, &lists) ||
+                !audit_list(subscriptions, n->multi, i, &lists) || n->tree.uses < lists - before || n->tree.uses == 0) {
+                return MIDGE_PLACE;
+            }
+        }
+    }
+    return nodes == subscriptions->tree.nodes.used && lists == subscriptions->pool.used ? 0 : MIDGE_PLACE;
+}

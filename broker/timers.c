@@ -1,0 +1,102 @@
+#include "timers.h"
+
+#define MIDGE_FILE MIDGE_FILE_TIMERS
+
+static midge_index *position_of(const struct midge_timers *timers, midge_index owner)
+{
+    return (midge_index *)(void *)(timers->positions + (size_t)owner * timers->stride);
+}
+
+void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uint8_t *positions,
+                       uint32_t stride)
+{
+    *timers = (struct midge_timers){.heap = heap, .positions = positions, .stride = stride, .capacity = capacity};
+}
+
+static void place(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+{
+    timers->heap[at] = timer;
+    *position_of(timers, timer.owner) = (midge_index)(at + 1);
+}
+
+/* Moves the hole at `at` up to where `timer` belongs. */
+static void sift_up(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+{
+    while (at > 0) {
+        uint32_t parent = (at - 1) / 2;
+        if (!midge_time_before(timer.deadline_ms, timers->heap[parent].deadline_ms)) {
+            break;
+        }
+        place(timers, at, timers->heap[parent]);
+        at = parent;
+    }
+    place(timers, at, timer);
+}
+
+static void sift_down(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+{
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= timers->count) {
+            break;
+        }
+        if (child + 1 < timers->count &&
+            midge_time_before(timers->heap[child + 1].deadline_ms, timers->heap[child].deadline_ms)) {
+            child++;
+        }
+        if (!midge_time_before(timers->heap[child].deadline_ms, timer.deadline_ms)) {
+            break;
+        }
+        place(timers, at, timers->heap[child]);
+        at = child;
+    }
+    place(timers, at, timer);
+}
+
+static void settle(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+{
+    if (at > 0 && midge_time_before(timer.deadline_ms, timers->heap[(at - 1) / 2].deadline_ms)) {
+        sift_up(timers, at, timer);
+    } else {
+        sift_down(timers, at, timer);
+    }
+}
+
+void midge_timers_set(struct midge_timers *timers, midge_index owner, uint32_t deadline_ms)
+{
+    struct midge_timer timer = {.deadline_ms = deadline_ms, .owner = owner};
+    midge_index position = *position_of(timers, owner);
+    if (position == 0) {
+        MIDGE_ASSERT(timers->count < timers->capacity);
+        sift_up(timers, timers->count++, timer);
+    } else {
+        settle(timers, position - 1u, timer);
+    }
+}
+
+void midge_timers_clear(struct midge_timers *timers, midge_index owner)
+{
+    midge_index position = *position_of(timers, owner);
+    if (position == 0) {
+        return;
+    }
+    MIDGE_ASSERT(position <= timers->count);
+    *position_of(timers, owner) = 0;
+    struct midge_timer last = timers->heap[--timers->count];
+    if (last.owner != owner) {
+        settle(timers, position - 1u, last);
+    }
+}
+
+bool midge_timers_audit(const struct midge_timers *timers)
+{
+    for (uint32_t i = 0; i < timers->count; i++) {
+        if (*position_of(timers, timers->heap[i].owner) != i + 1) {
+            return false;
+        }
+        if (i > 0 && midge_time_before(timers->heap[i].deadline_ms, timers->heap[(i - 1) / 2].deadline_ms)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,109 @@
+#include "tree.h"
+
+#define MIDGE_FILE MIDGE_FILE_TREE
+
+void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, uint32_t node_size, midge_index *buckets,
+                     struct midge_names *names, uint64_t seed)
+{
+    MIDGE_ASSERT(node_size >= sizeof(struct midge_tree_node));
+    *tree = (struct midge_tree){.buckets = buckets, .names = names, .seed = seed};
+    midge_pool_init(&tree->nodes, nodes, count, node_size);
+}
+
+static midge_index *bucket_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
+{
+    uint32_t hash = midge_hash(tree->seed, parent, level, size);
+    return &tree->buckets[midge_hash_bucket(hash, tree->nodes.capacity)];
+}
+
+midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
+{
+    if (tree->nodes.used == 0) {
+        return 0;
+    }
+    midge_index node = *bucket_of(tree, parent, level, size);
+    while (node != 0) {
+        const struct midge_tree_node *n = midge_tree_at(tree, node);
+        if (n->parent == parent && n->name_size == size && midge_names_equal(tree->names, n->name, level, size)) {
+            return node;
+        }
+        node = n->bucket_next;
+    }
+    return 0;
+}
+
+midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
+{
+    MIDGE_ASSERT(size <= UINT16_MAX);
+    midge_index name;
+    if (midge_pool_free(&tree->nodes) == 0 || !midge_names_store(tree->names, level, size, &name)) {
+        return 0;
+    }
+    midge_index node = midge_pool_take(&tree->nodes);
+    struct midge_tree_node *n = midge_tree_at(tree, node);
+    memset(n, 0, tree->nodes.entry_size);
+    n->parent = parent;
+    n->name = name;
+    n->name_size = (uint16_t)size;
+    midge_index *bucket = bucket_of(tree, parent, level, size);
+    n->bucket_next = *bucket;
+    *bucket = node;
+    if (parent != 0) {
+        midge_tree_at(tree, parent)->uses++;
+    }
+    return node;
+}
+
+midge_index midge_tree_remove(struct midge_tree *tree, midge_index node)
+{
+    struct midge_tree_node *n = midge_tree_at(tree, node);
+    MIDGE_ASSERT(n->uses == 0);
+    uint32_t hash = midge_names_hash(tree->names, n->name, n->name_size, tree->seed, n->parent);
+    midge_index *link = &tree->buckets[midge_hash_bucket(hash, tree->nodes.capacity)];
+    while (*link != node) {
+        MIDGE_ASSERT(*link != 0);
+        link = &midge_tree_at(tree, *link)->bucket_next;
+    }
+    *link = n->bucket_next;
+    midge_index parent = n->parent;
+    midge_names_release(tree->names, n->name);
+    midge_pool_give(&tree->nodes, node);
+    if (parent != 0) {
+        struct midge_tree_node *p = midge_tree_at(tree, parent);
+        MIDGE_ASSERT(p->uses > 0);
+        p->uses--;
+    }
+    return parent;
+}
+
+uint32_t midge_tree_depth(const struct midge_tree *tree, midge_index node)
+{
+    uint32_t depth = 0;
+    for (; node != 0; node = midge_tree_at(tree, node)->parent) {
+        depth++;
+    }
+    return depth;
+}
+
+uint32_t midge_tree_path_size(const struct midge_tree *tree, midge_index node)
+{
+    uint32_t size = 0;
+    for (; node != 0; node = midge_tree_at(tree, node)->parent) {
+        const struct midge_tree_node *n = midge_tree_at(tree, node);
+        size += n->name_size + (n->parent != 0 ? 1u : 0u);
+    }
+    return size;
+}
+
+void midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *to, uint32_t size)
+{
+    for (; node != 0; node = midge_tree_at(tree, node)->parent) {
+        const struct midge_tree_node *n = midge_tree_at(tree, node);
+        size -= n->name_size;
+        midge_names_copy(tree->names, n->name, to + size, n->name_size);
+        if (n->parent != 0) {
+            to[--size] = '/';
+        }
+    }
+    MIDGE_ASSERT(size == 0);
+}

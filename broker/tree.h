@@ -1,0 +1,50 @@
+/* A tree of topic levels, whose children are all found by one hash over (parent, level). The subscriptions and the retained
+ * messages each keep one, with nodes of their own that start with struct midge_tree_node. */
+#ifndef MIDGE_TREE_H
+#define MIDGE_TREE_H
+
+#include "names.h"
+
+struct midge_tree_node {
+    midge_index parent; /* 0: a child of the root */
+    midge_index bucket_next;
+    midge_index name;
+    midge_index uses; /* its children, and whatever the owner counts: a node with none is to be removed */
+    uint16_t name_size;
+};
+
+struct midge_tree {
+    struct midge_pool nodes;
+    midge_index *buckets; /* as many as nodes */
+    struct midge_names *names;
+    uint64_t seed;
+};
+
+void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, uint32_t node_size, midge_index *buckets,
+                     struct midge_names *names, uint64_t seed);
+
+static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tree, midge_index node)
+{
+    return midge_pool_at(&tree->nodes, node);
+}
+
+/* Returns the child of `parent` (0: the root) with this level, 0 where there is none. */
+midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size);
+
+/* Adds a child that is not there yet, zeroed behind its struct midge_tree_node, without uses, and counts it as a use of the
+ * parent. Returns 0 where nodes or names are dry. size is 0 .. 65,535. */
+midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size);
+
+/* Removes a node without uses, and its use of the parent. Returns the parent. */
+midge_index midge_tree_remove(struct midge_tree *tree, midge_index node);
+
+/* The number of levels from the root to this node: 1 for a child of the root. */
+uint32_t midge_tree_depth(const struct midge_tree *tree, midge_index node);
+
+/* The size of the path from the root to this node, levels joined by slashes. */
+uint32_t midge_tree_path_size(const struct midge_tree *tree, midge_index node);
+
+/* Writes that path, of `size` bytes, to `to`. */
+void midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *to, uint32_t size);
+
+#endif

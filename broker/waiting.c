@@ -1,0 +1,186 @@
+#include "waiting.h"
+
+#include "events.h"
+
+#define MIDGE_FILE MIDGE_FILE_WAITING
+
+/* The queue of this connection's wait, NULL where that kind has none. */
+static struct midge_list *queue_of(struct midge *b, const struct midge_connection *c)
+{
+    switch ((enum midge_wait_kind)c->wait_kind) {
+    case MIDGE_WAIT_SUBSCRIBER:
+        return &midge_connection_at(b, c->wait_object)->waiters;
+    case MIDGE_WAIT_DELIVERIES:
+    case MIDGE_WAIT_BLOCKS:
+    case MIDGE_WAIT_ASSEMBLY:
+    case MIDGE_WAIT_HANDSHAKE:
+    case MIDGE_WAIT_WILL:
+        return &b->waits[c->wait_kind];
+    default:
+        return NULL;
+    }
+}
+
+static void append(struct midge *b, struct midge_list *queue, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    c->wait_next = 0;
+    c->wait_previous = queue->tail;
+    if (queue->tail != 0) {
+        midge_connection_at(b, queue->tail)->wait_next = connection;
+    } else {
+        queue->head = connection;
+    }
+    queue->tail = connection;
+}
+
+static void take_out(struct midge *b, struct midge_list *queue, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->wait_previous != 0) {
+        midge_connection_at(b, c->wait_previous)->wait_next = c->wait_next;
+    } else {
+        MIDGE_ASSERT(queue->head == connection);
+        queue->head = c->wait_next;
+    }
+    if (c->wait_next != 0) {
+        midge_connection_at(b, c->wait_next)->wait_previous = c->wait_previous;
+    } else {
+        MIDGE_ASSERT(queue->tail == connection);
+        queue->tail = c->wait_previous;
+    }
+}
+
+/* Whether others that wait for this one have to be told that it waits itself. */
+static bool is_stalled(const struct midge_connection *c)
+{
+    /* Its own replies drain by themselves, whatever others do: waiting for it then closes no circle. */
+    return c->wait_kind != MIDGE_WAIT_NONE && c->wait_kind != MIDGE_WAIT_REPLIES;
+}
+
+void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
+    MIDGE_ASSERT(object != connection);
+    c->wait_kind = (uint8_t)kind;
+    c->wait_object = object;
+    c->wait_need = need;
+    c->flags &= (uint8_t)~MIDGE_CONN_WOKEN;
+    if (kind != MIDGE_WAIT_WILL) {
+        b->metrics.stalls[kind == MIDGE_WAIT_HANDSHAKE ? MIDGE_STALL_ASSEMBLY : (enum midge_stall)(kind - 1)]++;
+    }
+    if ((c->flags & MIDGE_CONN_WAITED) == 0 && kind != MIDGE_WAIT_AUTHENTICATION && kind != MIDGE_WAIT_WILL) {
+        c->flags |= MIDGE_CONN_WAITED;
+        c->wait_deadline_ms = midge_now(b) + b->config.policy.wait_ms;
+    }
+    struct midge_list *queue = queue_of(b, c);
+    if (queue != NULL) {
+        append(b, queue, connection);
+    }
+    if (is_stalled(c)) {
+        midge_wake_waiters(b, connection, UINT32_MAX);
+    }
+    midge_deadlines_arm(b, connection);
+}
+
+void midge_wait_cancel(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_list *queue = queue_of(b, c);
+    if (queue != NULL) {
+        take_out(b, queue, connection);
+    }
+    c->wait_kind = MIDGE_WAIT_NONE;
+    c->wait_object = 0;
+}
+
+void midge_wake(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    midge_wait_cancel(b, connection);
+    c->flags |= MIDGE_CONN_WOKEN;
+    if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
+        midge_wait(b, connection, MIDGE_WAIT_WILL, 0, 0);
+        c->flags |= MIDGE_CONN_WOKEN;
+        return;
+    }
+    /* The silence up to now was ours. */
+    c->last_input_ms = midge_now(b);
+    midge_event_raise(b, connection, MIDGE_EVENT_INPUT);
+    midge_deadlines_arm(b, connection);
+}
+
+bool midge_wait_others(const struct midge *b, midge_index connection, const struct midge_list *queue)
+{
+    return queue->head != 0 && (connection == 0 || (midge_connection_at(b, connection)->flags & MIDGE_CONN_WOKEN) == 0);
+}
+
+void midge_wait_done(struct midge *b, midge_index connection)
+{
+    midge_connection_at(b, connection)->flags &= (uint8_t) ~(MIDGE_CONN_WAITED | MIDGE_CONN_WOKEN);
+}
+
+bool midge_wait_expired(const struct midge *b, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    return (c->flags & MIDGE_CONN_WAITED) != 0 && !midge_time_before(midge_now(b), c->wait_deadline_ms);
+}
+
+bool midge_waitable(const struct midge *b, midge_index session, midge_index publisher)
+{
+    midge_index connection = midge_session_at(b, session)->connection;
+    if (connection == 0 || connection == publisher) {
+        return false;
+    }
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    return !is_stalled(c) && midge_time_before(midge_now(b), c->progress_ms + b->config.policy.progress_ms);
+}
+
+void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
+{
+    const struct midge_connection *c = midge_connection_at(b, subscriber);
+    while (c->waiters.head != 0 && room-- > 0) {
+        midge_wake(b, c->waiters.head);
+    }
+}
+
+uint32_t midge_assembly_room(const struct midge *b, bool accepted)
+{
+    uint32_t half = b->store.blocks.capacity / 2u;
+    uint32_t room = half - midge_min(half, b->assembly_reserved);
+    if (!accepted) {
+        uint32_t share = b->store.blocks.capacity / 8u + 1u;
+        room = midge_min(room, share - midge_min(share, b->handshake_reserved));
+    }
+    return midge_min(room, midge_store_free(&b->store));
+}
+
+/* Wakes the head of a queue as long as what it needs fits into `room`. */
+static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t room)
+{
+    while (b->waits[kind].head != 0) {
+        const struct midge_connection *c = midge_connection_at(b, b->waits[kind].head);
+        if (c->wait_need > room) {
+            break;
+        }
+        room -= c->wait_need;
+        midge_wake(b, b->waits[kind].head);
+    }
+}
+
+void midge_wake_all(struct midge *b)
+{
+    if (b->waits[MIDGE_WAIT_DELIVERIES].head != 0) {
+        wake_within(b, MIDGE_WAIT_DELIVERIES, midge_pool_free(&b->deliveries));
+    }
+    if (b->waits[MIDGE_WAIT_BLOCKS].head != 0) {
+        wake_within(b, MIDGE_WAIT_BLOCKS, midge_store_free(&b->store));
+    }
+    if (b->waits[MIDGE_WAIT_ASSEMBLY].head != 0) {
+        wake_within(b, MIDGE_WAIT_ASSEMBLY, midge_assembly_room(b, true));
+    }
+    if (b->waits[MIDGE_WAIT_HANDSHAKE].head != 0) {
+        wake_within(b, MIDGE_WAIT_HANDSHAKE, midge_assembly_room(b, false));
+    }
+}

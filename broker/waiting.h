@@ -1,0 +1,42 @@
+/*
+ * Who waits for what. A connection waits for one thing at a time, for a packet that it will be offered again, or for its will.
+ * One queue for each scarce resource, woken head first, as many as there is room for; whoever comes later does not pass those
+ * that wait.
+ */
+#ifndef MIDGE_WAITING_H
+#define MIDGE_WAITING_H
+
+#include "state.h"
+
+/* Puts a connection to wait. `object` is the subscriber's connection for MIDGE_WAIT_SUBSCRIBER, else 0; `need` is how many
+ * blocks or deliveries it needs. The first wait of a packet sets its deadline. */
+void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need);
+
+/* Ends a wait: the port is to offer the input again, or the will is to be tried again. */
+void midge_wake(struct midge *b, midge_index connection);
+
+/* Takes a connection out of whatever it waits for, for good. */
+void midge_wait_cancel(struct midge *b, midge_index connection);
+
+/* Whether a connection that wants this must queue up behind others. */
+bool midge_wait_others(const struct midge *b, midge_index connection, const struct midge_list *queue);
+
+/* The packet at hand was dealt with: its deadline no longer counts. */
+void midge_wait_done(struct midge *b, midge_index connection);
+
+/* Whether the packet at hand has waited as long as it may. */
+bool midge_wait_expired(const struct midge *b, midge_index connection);
+
+/* Whether a publisher may wait for this session to make room: rule 1, nothing waits for a waiter. */
+bool midge_waitable(const struct midge *b, midge_index session, midge_index publisher);
+
+/* Wakes those that wait for a subscriber: as many as `room` says. */
+void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room);
+
+/* Wakes those that wait for blocks, deliveries and room for assembly, as far as there is. */
+void midge_wake_all(struct midge *b);
+
+/* How many blocks may still be promised to packets in assembly, of peers before or after CONNECT. */
+uint32_t midge_assembly_room(const struct midge *b, bool accepted);
+
+#endif
