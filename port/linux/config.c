@@ -1,0 +1,305 @@
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FILE_SIZE_MAX 262144u
+
+/* The texts of the main file and of the included file that are being read. */
+static char main_text[FILE_SIZE_MAX];
+static char included_text[FILE_SIZE_MAX];
+
+static const char spaces[] = " \t\r";
+
+void midge_config_start(struct midge_configuration *config)
+{
+    memset(config, 0, sizeof(*config));
+    midge_defaults_start(&config->settings);
+}
+
+bool midge_config_add_loopback(struct midge_configuration *config, uint16_t port)
+{
+    struct midge_settings *settings = &config->settings;
+    if (settings->listener_count == MIDGE_LISTENERS_MAX) {
+        snprintf(config->error, sizeof(config->error), "more than %u listeners; remove some", MIDGE_LISTENERS_MAX);
+        return false;
+    }
+    settings->listeners[settings->listener_count] = (struct midge_listener_settings){.port = port, .loopback = true};
+    settings->listener_count++;
+    return true;
+}
+
+void midge_config_finish(struct midge_configuration *config)
+{
+    /* A topic takes up to 65,535 bytes, the rest of a PUBLISH around its payload 9. */
+    static const uint32_t around_payload = 65544;
+    struct midge_settings *settings = &config->settings;
+    struct midge_policy *policy = &settings->core.policy;
+    if (settings->default_listener_used || settings->listener_count == 0) {
+        settings->default_listener.loopback = !settings->default_listener_used;
+        settings->listeners[settings->listener_count] = settings->default_listener;
+        settings->listener_count++;
+    }
+    uint32_t largest = settings->message_size_limit + around_payload;
+    if (settings->message_size_limit > 0 && (policy->packet_size_max == 0 || policy->packet_size_max > largest)) {
+        policy->packet_size_max = largest;
+    }
+    policy->trace = (settings->log.levels & 1u << MIDGE_LEVEL_DEBUG) != 0;
+    midge_defaults_fill(settings);
+}
+
+/* Starts config->error with the place of the current line. Returns how much is used. */
+static size_t error_at(struct midge_configuration *config, const struct midge_origin *origin, const char *name)
+{
+    int used = snprintf(config->error, sizeof(config->error), "%.*s:%u: option \"%.64s\": ", (int)MIDGE_PATH_SIZE, origin->file,
+                        origin->line, name);
+    return (size_t)used;
+}
+
+static void error_value(struct midge_configuration *config, const struct midge_option *option, const char *value)
+{
+    char buffer[128];
+    size_t used = error_at(config, &config->here, option->name);
+    const char *valid = midge_option_valid(option, buffer, sizeof(buffer));
+    if (option->type == MIDGE_OPTION_FIXED) {
+        snprintf(config->error + used, sizeof(config->error) - used, "\"%.64s\" is not supported, only %s: %s", value, valid,
+                 option->doc);
+    } else if (value[0] == '\0') {
+        snprintf(config->error + used, sizeof(config->error) - used, "a value is missing; valid: %s", valid);
+    } else {
+        snprintf(config->error + used, sizeof(config->error) - used, "\"%.64s\" is not valid; valid: %s", value, valid);
+    }
+}
+
+static void error_name(struct midge_configuration *config, const char *name)
+{
+    const char *instead = midge_option_unsupported(name);
+    size_t used = error_at(config, &config->here, name);
+    if (instead != NULL) {
+        snprintf(config->error + used, sizeof(config->error) - used, "Mosquitto has it, Midge does not; %s", instead);
+    } else {
+        snprintf(config->error + used, sizeof(config->error) - used, "there is no such option; midge --options lists them");
+    }
+}
+
+/* Takes one line without its end. An include_dir is left to the caller, in *directory. */
+static bool read_line(struct midge_configuration *config, char *line, char **directory)
+{
+    char *name = line + strspn(line, spaces);
+    size_t size = strlen(name);
+    while (size > 0 && strchr(spaces, name[size - 1]) != NULL) {
+        name[--size] = '\0';
+    }
+    if (name[0] == '#' || name[0] == '\0') {
+        return true;
+    }
+    char *value = name + strcspn(name, spaces);
+    if (*value != '\0') {
+        *value++ = '\0';
+        value += strspn(value, spaces);
+    }
+    if (strcmp(name, "include_dir") == 0 && value[0] != '\0') {
+        *directory = value;
+        return true;
+    }
+    size_t i = 0;
+    while (midge_options[i].name != NULL && strcmp(midge_options[i].name, name) != 0) {
+        i++;
+    }
+    if (midge_options[i].name == NULL) {
+        error_name(config, name);
+        return false;
+    }
+    if (!midge_option_set(&midge_options[i], &config->settings, value, config->origins[i].file != NULL)) {
+        error_value(config, &midge_options[i], value);
+        return false;
+    }
+    config->origins[i] = config->here;
+    return true;
+}
+
+/* Reads a whole file into `text`, as a string. */
+static bool read_text(struct midge_configuration *config, const char *path, char *text)
+{
+    size_t used = 0;
+    ssize_t got = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        do {
+            got = read(fd, text + used, FILE_SIZE_MAX - used);
+            used += got > 0 ? (size_t)got : 0;
+        } while (got > 0 && used < FILE_SIZE_MAX);
+        int error = errno;
+        close(fd);
+        errno = error;
+    }
+    if (got < 0) {
+        snprintf(config->error, sizeof(config->error), "cannot read %.*s: %s; check the path and its permissions",
+                 (int)MIDGE_PATH_SIZE, path, strerror(errno));
+        return false;
+    }
+    if (used == FILE_SIZE_MAX || memchr(text, '\0', used) != NULL) {
+        snprintf(config->error, sizeof(config->error), "%.*s is not a configuration: it %s", (int)MIDGE_PATH_SIZE, path,
+                 used == FILE_SIZE_MAX ? "is larger than 256 KB" : "contains a byte 0");
+        return false;
+    }
+    text[used] = '\0';
+    return true;
+}
+
+/* Begins a file: its lines are in `text` afterwards, its name is kept for messages. */
+static bool open_file(struct midge_configuration *config, const char *path, char *text)
+{
+    size_t size = strlen(path) + 1;
+    if (size > MIDGE_PATH_SIZE || size > sizeof(config->paths) - config->paths_used) {
+        snprintf(config->error, sizeof(config->error), "the path %.64s... is too long, or there are too many files", path);
+        return false;
+    }
+    if (!read_text(config, path, text)) {
+        return false;
+    }
+    config->here = (struct midge_origin){config->paths + config->paths_used, 0};
+    memcpy(config->paths + config->paths_used, path, size);
+    config->paths_used += size;
+    return true;
+}
+
+/* Cuts the next line from *rest; NULL after the last. */
+static char *next_line(struct midge_configuration *config, char **rest)
+{
+    char *line = *rest;
+    if (*line == '\0') {
+        return NULL;
+    }
+    char *end = strchrnul(line, '\n');
+    *rest = *end == '\0' ? end : end + 1;
+    *end = '\0';
+    config->here.line++;
+    return line;
+}
+
+static bool read_included(struct midge_configuration *config, const char *path)
+{
+    char *rest = included_text;
+    char *line;
+    char *directory = NULL;
+    if (!open_file(config, path, included_text)) {
+        return false;
+    }
+    while ((line = next_line(config, &rest)) != NULL) {
+        if (!read_line(config, line, &directory)) {
+            return false;
+        }
+        if (directory != NULL) {
+            size_t used = error_at(config, &config->here, "include_dir");
+            snprintf(config->error + used, sizeof(config->error) - used, "only the file given with -c can include others");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A directory entry as getdents64 gives it. The readdir of the C library would allocate memory. */
+struct entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+/* Finds the name that follows `previous` in the directory, among those that end with .conf. An empty name: there is none. */
+static bool next_name(int fd, const char *previous, char next[256])
+{
+    static _Alignas(struct entry) char buffer[32768];
+    next[0] = '\0';
+    if (lseek(fd, 0, SEEK_SET) < 0) {
+        return false;
+    }
+    long got;
+    while ((got = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+        const struct entry *entry;
+        for (long at = 0; at < got; at += entry->size) {
+            entry = (const struct entry *)(const void *)(buffer + at);
+            size_t size = strlen(entry->name);
+            if (size > 5 && size < 256 && strcmp(entry->name + size - 5, ".conf") == 0 && strcmp(entry->name, previous) > 0 &&
+                (next[0] == '\0' || strcmp(entry->name, next) < 0)) {
+                memcpy(next, entry->name, size + 1);
+            }
+        }
+    }
+    return got == 0;
+}
+
+/* Reads the .conf files of a directory in the order of their names. */
+static bool read_directory(struct midge_configuration *config, const char *directory)
+{
+    char name[256] = "";
+    char next[256];
+    char path[MIDGE_PATH_SIZE + 1 + 256];
+    struct midge_origin here = config->here;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool listed = fd >= 0;
+    bool good = true;
+    while (listed && good && (listed = next_name(fd, name, next)) && next[0] != '\0') {
+        memcpy(name, next, sizeof(name));
+        snprintf(path, sizeof(path), "%.*s/%s", (int)MIDGE_PATH_SIZE, directory, name);
+        good = read_included(config, path);
+    }
+    if (!listed) {
+        size_t used = error_at(config, &here, "include_dir");
+        snprintf(config->error + used, sizeof(config->error) - used, "cannot read the directory %.256s: %s", directory,
+                 strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    config->here = here;
+    return listed && good;
+}
+
+bool midge_config_read(struct midge_configuration *config, const char *path)
+{
+    char *rest = main_text;
+    char *line;
+    if (!open_file(config, path, main_text)) {
+        return false;
+    }
+    while ((line = next_line(config, &rest)) != NULL) {
+        char *directory = NULL;
+        if (!read_line(config, line, &directory) || (directory != NULL && !read_directory(config, directory))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void midge_config_explain(struct midge_configuration *config, size_t wrong)
+{
+    char buffer[128];
+    size_t i = 0;
+    size_t offset = wrong + offsetof(struct midge_settings, core);
+    while (midge_options[i].name != NULL && (midge_options[i].offset == SIZE_MAX || midge_options[i].offset != offset)) {
+        i++;
+    }
+    const struct midge_option *option = &midge_options[i];
+    if (option->name == NULL) {
+        snprintf(config->error, sizeof(config->error), "the broker refuses its settings (offset %zu)", wrong);
+        return;
+    }
+    const char *valid = midge_option_valid(option, buffer, sizeof(buffer));
+    if (config->origins[i].file != NULL) {
+        size_t used = error_at(config, &config->origins[i], option->name);
+        snprintf(config->error + used, sizeof(config->error) - used, "not possible with the other settings; valid: %s. %s",
+                 valid, option->doc);
+    } else {
+        snprintf(config->error, sizeof(config->error),
+                 "option \"%s\": its default does not fit the other settings, give it a value; valid: %s. %s", option->name,
+                 valid, option->doc);
+    }
+}

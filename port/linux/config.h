@@ -1,0 +1,88 @@
+/*
+ * A configuration in the syntax of mosquitto.conf: one option a line, its name, a space and its value; # starts a comment line.
+ *
+ * options.c holds the table of what there is; config.c reads files and says what is wrong with them. Nothing is allocated, so a
+ * configuration can be read again while the broker runs.
+ */
+#ifndef MIDGE_CONFIG_FILE_H
+#define MIDGE_CONFIG_FILE_H
+
+#include "settings.h"
+
+#define MIDGE_OPTIONS_MAX 80u
+#define MIDGE_CONFIG_PATHS_SIZE 16384u
+#define MIDGE_CONFIG_ERROR_SIZE 2048u
+
+/* Where an option was given last; file NULL where it was not. */
+struct midge_origin {
+    const char *file;
+    unsigned line;
+};
+
+struct midge_configuration {
+    struct midge_settings settings;
+    struct midge_origin origins[MIDGE_OPTIONS_MAX]; /* of the options, in the order of their table */
+    struct midge_origin here;                       /* the line that is being read */
+    char paths[MIDGE_CONFIG_PATHS_SIZE];            /* the names of the files, one after the other */
+    size_t paths_used;
+    char error[MIDGE_CONFIG_ERROR_SIZE]; /* after a function has returned false: what is wrong, without a line end */
+};
+
+/* Starts with the defaults. */
+void midge_config_start(struct midge_configuration *config);
+
+/* Reads `path` and what it includes. */
+bool midge_config_read(struct midge_configuration *config, const char *path);
+
+/* Adds a listener on the loopback addresses, as -p does. */
+bool midge_config_add_loopback(struct midge_configuration *config, uint16_t port);
+
+/* Fills in what was not said, once everything was read. */
+void midge_config_finish(struct midge_configuration *config);
+
+/* Describes in `error` why midge_init or midge_set_policy refused: `wrong` is the offset that they gave. */
+void midge_config_explain(struct midge_configuration *config, size_t wrong);
+
+/* ---- The options ----------------------------------------------------------------------------------------------------- */
+
+enum midge_option_type {
+    MIDGE_OPTION_NUMBER,       /* uint32_t */
+    MIDGE_OPTION_NUMBER8,      /* uint8_t */
+    MIDGE_OPTION_BOOL,         /* bool */
+    MIDGE_OPTION_MILLISECONDS, /* uint32_t; written as 500ms, 10s, 2min, 1h; a plain number is seconds */
+    MIDGE_OPTION_EXPIRY,       /* uint32_t seconds; written as 30s, 1h, 2d, 3w, 6m (months of 30 days), 1y */
+    MIDGE_OPTION_OVERFLOW,     /* enum midge_overflow */
+    MIDGE_OPTION_TEXT,         /* char [max], with a terminator */
+    MIDGE_OPTION_FIXED,        /* only one value is possible, `valid`; Mosquitto has others */
+    MIDGE_OPTION_FUNCTION      /* `set` decides */
+};
+
+struct midge_option {
+    const char *name;
+    enum midge_option_type type;
+    size_t offset; /* in struct midge_settings */
+    uint32_t min;
+    uint32_t max;
+    /* Stores `value`; `given_before` tells that this option was given in an earlier line. Returns whether the value is valid.
+     */
+    bool (*set)(struct midge_settings *settings, const char *value, bool given_before);
+    const char *valid; /* in words, for those types whose range min and max do not tell */
+    const char *doc;
+};
+
+/* The table, ended by an option without a name. */
+extern const struct midge_option midge_options[];
+
+/* What to do instead about an option that Mosquitto has and Midge does not; NULL where nobody has it. */
+const char *midge_option_unsupported(const char *name);
+
+/* Stores the value. Returns whether it is valid. */
+bool midge_option_set(const struct midge_option *option, struct midge_settings *settings, const char *value, bool given_before);
+
+/* The valid values in words, in `buffer` where they have to be put together. */
+const char *midge_option_valid(const struct midge_option *option, char *buffer, size_t size);
+
+/* Writes the documentation of all options to `fd`. */
+void midge_options_print(int fd);
+
+#endif

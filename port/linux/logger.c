@@ -1,0 +1,196 @@
+#define _GNU_SOURCE
+#include "logger.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROVOKED_LINES_MAX 1000u
+#define PROVOKED_PERIOD_MS 1000u
+
+static struct {
+    struct midge_log_settings settings;
+    int file;   /* -1: none */
+    int syslog; /* a datagram socket, -1: none */
+    bool zone_known;
+    uint64_t period_ms; /* when the period began in which lines are counted */
+    uint32_t provoked;  /* lines in this period */
+    uint32_t left_out;  /* of them, those that were not written */
+} logger = {.settings = {.levels = ~0u, .destinations = MIDGE_LOG_TO_STDERR, .connections = true}, .file = -1, .syslog = -1};
+
+/* syslog(3) would allocate memory. */
+static int open_syslog(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+bool midge_logger_open(const struct midge_log_settings *settings)
+{
+    int file = -1;
+    if ((settings->destinations & MIDGE_LOG_TO_FILE) != 0) {
+        file = open(settings->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        if (file < 0) {
+            return false;
+        }
+    }
+    close_one(&logger.file);
+    close_one(&logger.syslog);
+    logger.settings = *settings;
+    logger.file = file;
+    if ((settings->destinations & MIDGE_LOG_TO_SYSLOG) != 0) {
+        logger.syslog = open_syslog();
+    }
+    if (!logger.zone_known) {
+        tzset(); /* it allocates, so that it must be over before the start is; localtime_r then does without */
+        logger.zone_known = true;
+    }
+    return true;
+}
+
+static void write_line(int fd, const char *stamp, const char *line)
+{
+    struct iovec parts[3] = {{(void *)(uintptr_t)stamp, strlen(stamp)}, {(void *)(uintptr_t)line, strlen(line)}, {"\n", 1}};
+    ssize_t written = writev(fd, parts, 3);
+    (void)written; /* there is nowhere to complain */
+}
+
+static void write_syslog(enum midge_log_level level, const char *line)
+{
+    /* The facility daemon and the severities of syslog. */
+    static const int severities[MIDGE_LEVEL_COUNT] = {3, 4, 5, 6, 7};
+    char message[MIDGE_LOG_LINE_SIZE + 64];
+    int size = snprintf(message, sizeof(message), "<%d>midge[%d]: %s", 3 * 8 + severities[level], (int)getpid(), line);
+    if (logger.syslog < 0 || send(logger.syslog, message, (size_t)size, MSG_NOSIGNAL) < 0) {
+        /* The service was not there, or has been started anew. */
+        close_one(&logger.syslog);
+        logger.syslog = open_syslog();
+        if (logger.syslog >= 0) {
+            (void)send(logger.syslog, message, (size_t)size, MSG_NOSIGNAL);
+        }
+    }
+}
+
+static void stamp_now(char *stamp, size_t size)
+{
+    struct timespec now;
+    struct tm local;
+    stamp[0] = '\0';
+    if (!logger.settings.timestamp) {
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (logger.settings.timestamp_format[0] == '\0') {
+        snprintf(stamp, size, "%lld: ", (long long)now.tv_sec);
+    } else if (localtime_r(&now.tv_sec, &local) != NULL) {
+        size_t used = strftime(stamp, size - 2, logger.settings.timestamp_format, &local);
+        memcpy(stamp + used, ": ", 3);
+    }
+}
+
+static bool wanted(enum midge_log_level level)
+{
+    return (logger.settings.levels >> level & 1u) != 0;
+}
+
+static void emit(enum midge_log_level level, const char *line)
+{
+    char stamp[160];
+    stamp_now(stamp, sizeof(stamp));
+    if ((logger.settings.destinations & MIDGE_LOG_TO_STDERR) != 0) {
+        write_line(STDERR_FILENO, stamp, line);
+    }
+    if ((logger.settings.destinations & MIDGE_LOG_TO_STDOUT) != 0) {
+        write_line(STDOUT_FILENO, stamp, line);
+    }
+    if (logger.file >= 0) {
+        write_line(logger.file, stamp, line);
+    }
+    if ((logger.settings.destinations & MIDGE_LOG_TO_SYSLOG) != 0) {
+        write_syslog(level, line);
+    }
+}
+
+void midge_logger_write(enum midge_log_level level, const char *format, ...)
+{
+    char line[MIDGE_LOG_LINE_SIZE];
+    va_list arguments;
+    if (wanted(level)) {
+        va_start(arguments, format);
+        vsnprintf(line, sizeof(line), format, arguments);
+        va_end(arguments);
+        emit(level, line);
+    }
+}
+
+/* Counts a line that a peer has provoked. Returns whether it may be written. */
+static bool admit(void)
+{
+    logger.provoked++;
+    if (logger.provoked <= PROVOKED_LINES_MAX) {
+        return true;
+    }
+    logger.left_out++;
+    return false;
+}
+
+void midge_logger_provoked(enum midge_log_level level, const char *format, ...)
+{
+    char line[MIDGE_LOG_LINE_SIZE];
+    va_list arguments;
+    if (wanted(level) && admit()) {
+        va_start(arguments, format);
+        vsnprintf(line, sizeof(line), format, arguments);
+        va_end(arguments);
+        emit(level, line);
+    }
+}
+
+void midge_logger_record(const struct midge_log *record, const char *address)
+{
+    char line[MIDGE_LOG_LINE_SIZE];
+    struct midge_text text;
+    enum midge_log_level level = midge_log_level(record);
+    bool comes_or_goes = record->event == MIDGE_LOG_CONNECTED || record->event == MIDGE_LOG_DISCONNECTED;
+    /* Who asks for each packet gets each packet. */
+    bool limited = level != MIDGE_LEVEL_DEBUG;
+    if (!wanted(level) || (comes_or_goes && !logger.settings.connections) || (limited && !admit())) {
+        return;
+    }
+    midge_text_start(&text, line, sizeof(line));
+    midge_log_line(&text, record, address);
+    emit(level, line);
+}
+
+uint64_t midge_logger_turn(uint64_t now_ms)
+{
+    if (now_ms - logger.period_ms >= PROVOKED_PERIOD_MS) {
+        if (logger.left_out > 0) {
+            midge_logger_write(MIDGE_LEVEL_WARNING, "%u lines suppressed: more than %u in %u ms.", logger.left_out,
+                               PROVOKED_LINES_MAX, PROVOKED_PERIOD_MS);
+        }
+        logger.period_ms = now_ms;
+        logger.provoked = 0;
+        logger.left_out = 0;
+    }
+    return logger.left_out > 0 ? logger.period_ms + PROVOKED_PERIOD_MS : UINT64_MAX;
+}

@@ -1,0 +1,354 @@
+/*
+ * The Linux program: command line, start, reload, end.
+ */
+#define _GNU_SOURCE
+#include "config.h"
+#include "listener.h"
+#include "logger.h"
+#include "loop.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum job { JOB_RUN, JOB_MEMORY, JOB_TEST_CONFIG };
+
+struct command {
+    enum job job;
+    const char *config_path; /* NULL: none */
+    uint16_t ports[MIDGE_LISTENERS_MAX];
+    size_t port_count;
+    bool verbose;
+};
+
+/* All of the process. Large, and therefore not on the stack. */
+static struct {
+    struct command command;
+    struct midge_configuration config;
+    struct midge_configuration reloaded; /* what SIGHUP has read, until it is known to be good */
+    struct midge_listeners listeners;
+    struct midge_memory memory;
+    struct midge_loop loop;
+    bool anonymous; /* clients may connect */
+} process;
+
+static const char usage[] =
+    "usage: midge [-c FILE] [-p PORT] [-v] [-h] [--version] [--memory] [--test-config] [--options]\n"
+    "An MQTT 3.1.1 broker. Without -c and -p it listens on port 1883 of the loopback addresses.\n"
+    "\n"
+    "  -c, --config FILE   read the configuration, in the syntax of mosquitto.conf\n"
+    "  -p, --port PORT     listen on this port of the loopback addresses; may be repeated\n"
+    "  -v, --verbose       log everything, each packet in one line\n"
+    "  -h, --help          print this\n"
+    "      --version       print the version\n"
+    "      --memory        print how the memory is divided with this configuration\n"
+    "      --test-config   check the configuration and end\n"
+    "      --options       print the options that a configuration can have\n"
+    "\n"
+    "SIGHUP reads the configuration again, SIGTERM and SIGINT end the program, SIGUSR1 checks its data structures.\n";
+
+/* The one line that says why there is no start. */
+__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
+{
+    char line[MIDGE_CONFIG_ERROR_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    dprintf(STDERR_FILENO, "midge: %s\n", line);
+    return EXIT_FAILURE;
+}
+
+/* ---- The command line ------------------------------------------------------------------------------------------------- */
+
+enum { OPTION_VERSION = 256, OPTION_MEMORY, OPTION_TEST_CONFIG, OPTION_OPTIONS };
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"port", required_argument, NULL, 'p'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"memory", no_argument, NULL, OPTION_MEMORY},
+    {"test-config", no_argument, NULL, OPTION_TEST_CONFIG},
+    {"options", no_argument, NULL, OPTION_OPTIONS},
+    {NULL, 0, NULL, 0},
+};
+
+static bool add_port(struct command *command, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long port = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || port > 65535 ||
+        command->port_count == MIDGE_LISTENERS_MAX) {
+        return false;
+    }
+    command->ports[command->port_count++] = (uint16_t)port;
+    return true;
+}
+
+/* Prints what an option asks for and ends the program. */
+static void print_and_exit(int option)
+{
+    if (option == 'h') {
+        dprintf(STDOUT_FILENO, "%s", usage);
+    } else if (option == OPTION_VERSION) {
+        dprintf(STDOUT_FILENO, "midge version %s\n", MIDGE_VERSION);
+    } else {
+        midge_options_print(STDOUT_FILENO);
+    }
+    exit(EXIT_SUCCESS);
+}
+
+/* Returns EXIT_SUCCESS, or EXIT_FAILURE after the line that says why. */
+static int parse_command(struct command *command, int count, char **arguments)
+{
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(count, arguments, ":c:p:vh", long_options, NULL)) >= 0) {
+        const char *given = arguments[optind - 1];
+        switch (option) {
+        case 'c':
+            command->config_path = optarg;
+            break;
+        case 'p':
+            if (!add_port(command, optarg)) {
+                return fail(
+                    "option -p: \"%s\" is not a port; give a number, 0 .. 65535 (0: one that is free), at most %u times",
+                    optarg, MIDGE_LISTENERS_MAX);
+            }
+            break;
+        case 'v':
+            command->verbose = true;
+            break;
+        case OPTION_MEMORY:
+            command->job = JOB_MEMORY;
+            break;
+        case OPTION_TEST_CONFIG:
+            command->job = JOB_TEST_CONFIG;
+            break;
+        case ':':
+            return fail("option %s needs a value; midge -h lists the options", given);
+        case '?':
+            return fail("there is no option %s; midge -h lists the options", given);
+        default:
+            print_and_exit(option);
+        }
+    }
+    if (optind < count) {
+        return fail("\"%s\" is not an option; midge -h lists the options", arguments[optind]);
+    }
+    return EXIT_SUCCESS;
+}
+
+/* ---- The configuration ------------------------------------------------------------------------------------------------ */
+
+/* Reads and completes the configuration that the command line asks for. */
+static bool load(struct midge_configuration *config)
+{
+    midge_config_start(config);
+    if (process.command.config_path != NULL && !midge_config_read(config, process.command.config_path)) {
+        return false;
+    }
+    for (size_t i = 0; i < process.command.port_count; i++) {
+        if (!midge_config_add_loopback(config, process.command.ports[i])) {
+            return false;
+        }
+    }
+    if (process.command.verbose) {
+        config->settings.log.levels = (1u << MIDGE_LEVEL_COUNT) - 1;
+    }
+    midge_config_finish(config);
+    return true;
+}
+
+static bool anonymous_allowed(const struct midge_settings *settings)
+{
+    if (settings->allow_anonymous == MIDGE_ANONYMOUS_UNSET) {
+        return !process.listeners.beyond_loopback;
+    }
+    return settings->allow_anonymous == MIDGE_ANONYMOUS_YES;
+}
+
+static enum midge_verdict authenticate(void *context, const struct midge_login *login, uint32_t *who)
+{
+    (void)context;
+    (void)login;
+    *who = 0;
+    return process.anonymous ? MIDGE_ACCEPT : MIDGE_REFUSE_UNAUTHORIZED;
+}
+
+static void log_record(void *context, const struct midge_log *record)
+{
+    char peer[MIDGE_PEER_SIZE];
+    (void)context;
+    midge_transport_peer(&process.loop.transport, record->conn.index, peer);
+    midge_logger_record(record, peer);
+}
+
+static bool same_listeners(const struct midge_settings *a, const struct midge_settings *b)
+{
+    bool same = a->listener_count == b->listener_count && a->tcp_nodelay == b->tcp_nodelay;
+    for (size_t i = 0; same && i < a->listener_count; i++) {
+        const struct midge_listener_settings *one = &a->listeners[i];
+        const struct midge_listener_settings *other = &b->listeners[i];
+        same = one->port == other->port && one->loopback == other->loopback && one->domain == other->domain &&
+               strcmp(one->address, other->address) == 0;
+    }
+    return same;
+}
+
+/* Says which of the changed settings have to wait for the next start. */
+static void report_fixed(const struct midge_settings *old, const struct midge_settings *new)
+{
+    if (memcmp(&old->core.limits, &new->core.limits, sizeof(old->core.limits)) != 0) {
+        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: max_connections and limit_... change at the next start only.");
+    }
+    if (!same_listeners(old, new)) {
+        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: listeners and set_tcp_nodelay change at the next start only.");
+    }
+    if (strcmp(old->pid_path, new->pid_path) != 0) {
+        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: pid_file changes at the next start only.");
+    }
+}
+
+/* SIGHUP. What is wrong leaves everything as it was. */
+static void reload(void *context)
+{
+    struct midge_configuration *new = &process.reloaded;
+    size_t wrong = 0;
+    (void)context;
+    if (!load(new)) {
+        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
+        return;
+    }
+    if (!midge_set_policy(process.loop.broker, &new->settings.core.policy, &wrong)) {
+        midge_config_explain(new, wrong);
+        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
+        return;
+    }
+    if (!midge_logger_open(&new->settings.log)) {
+        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload: cannot write %s: %s; the log stays where it was.",
+                           new->settings.log.path, strerror(errno));
+    }
+    report_fixed(&process.config.settings, &new->settings);
+    process.anonymous = anonymous_allowed(&new->settings);
+    midge_sys_set_interval(&process.loop.sys, new->settings.sys_interval_s * 1000, midge_loop_clock_ms());
+    process.config.settings.log = new->settings.log;
+    midge_logger_write(MIDGE_LEVEL_NOTICE, "Reload: the configuration was read again.");
+}
+
+/* ---- The start -------------------------------------------------------------------------------------------------------- */
+
+/* Builds the broker in memory of its own. */
+static int build(struct midge_configuration *config)
+{
+    char error[512];
+    size_t wrong = 0;
+    if (!midge_memory_take(&process.memory, &config->settings.core.limits, error, sizeof(error))) {
+        return fail("%s", error);
+    }
+    if (getrandom(&config->settings.core.hash_seed, sizeof(config->settings.core.hash_seed), 0) < 0) {
+        return fail("cannot get random numbers: %s", strerror(errno));
+    }
+    config->settings.core.authenticate = authenticate;
+    config->settings.core.log = log_record;
+    process.loop.broker = midge_init(process.memory.core, process.memory.core_size, &config->settings.core, &wrong);
+    if (process.loop.broker == NULL) {
+        midge_config_explain(config, wrong);
+        return fail("%s", config->error);
+    }
+    return EXIT_SUCCESS;
+}
+
+static int write_pid_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0 || close(fd) != 0) {
+        return fail("cannot write pid_file %s: %s", path, strerror(errno));
+    }
+    return EXIT_SUCCESS;
+}
+
+static void report_start(const struct midge_settings *settings, uint32_t connections)
+{
+    midge_logger_write(MIDGE_LEVEL_INFORMATION, "midge version %s starts.", MIDGE_VERSION);
+    if (connections < settings->core.limits.clients) {
+        midge_logger_write(MIDGE_LEVEL_WARNING,
+                           "The limit of open files leaves %u of %u connections; raise it (ulimit -n, LimitNOFILE), or lower "
+                           "max_connections.",
+                           connections, settings->core.limits.clients);
+    }
+    if (!process.anonymous) {
+        midge_logger_write(MIDGE_LEVEL_WARNING, "No client may connect: %s; set allow_anonymous true to let everybody in.",
+                           settings->allow_anonymous == MIDGE_ANONYMOUS_NO
+                               ? "allow_anonymous is false and there are no users yet"
+                               : "a listener can be reached from other hosts and allow_anonymous is not set");
+    }
+    for (size_t i = 0; i < process.listeners.count; i++) {
+        const struct midge_listening *listening = &process.listeners.sockets[i];
+        midge_logger_write(MIDGE_LEVEL_INFORMATION, "listening on %s port %u", listening->address, listening->port);
+    }
+}
+
+static int run(const struct midge_settings *settings)
+{
+    char error[MIDGE_ADDRESS_SIZE + 512];
+    struct midge_loop *loop = &process.loop;
+    uint32_t connections = midge_memory_raise_files(&settings->core.limits);
+    if (!midge_listeners_open(&process.listeners, settings, error, sizeof(error))) {
+        return fail("%s", error);
+    }
+    process.anonymous = anonymous_allowed(settings);
+    loop->transport.broker = loop->broker;
+    loop->transport.slots = process.memory.slots;
+    loop->transport.arena = process.memory.arena;
+    loop->transport.slot_count = process.memory.slot_count;
+    loop->listeners = &process.listeners;
+    loop->reload = reload;
+    if (!midge_loop_open(loop)) {
+        return fail("cannot set up the event loop: %s", strerror(errno));
+    }
+    if (!midge_logger_open(&settings->log)) {
+        return fail("cannot write the log file %s: %s", settings->log.path, strerror(errno));
+    }
+    if (settings->pid_path[0] != '\0' && write_pid_file(settings->pid_path) != EXIT_SUCCESS) {
+        return EXIT_FAILURE;
+    }
+    midge_sys_start(&loop->sys, settings->sys_interval_s * 1000, settings->core.limits.topic_nodes > 0, midge_loop_clock_ms());
+    report_start(settings, connections);
+    midge_loop_run(loop);
+    midge_listeners_close(&process.listeners);
+    if (settings->pid_path[0] != '\0') {
+        unlink(settings->pid_path);
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(int count, char **arguments)
+{
+    int status = parse_command(&process.command, count, arguments);
+    if (status != EXIT_SUCCESS) {
+        return status;
+    }
+    if (!load(&process.config)) {
+        return fail("%s", process.config.error);
+    }
+    status = build(&process.config);
+    if (status != EXIT_SUCCESS || process.command.job == JOB_TEST_CONFIG) {
+        return status;
+    }
+    if (process.command.job == JOB_MEMORY) {
+        midge_memory_print(STDOUT_FILENO, &process.config.settings.core.limits);
+        return EXIT_SUCCESS;
+    }
+    return run(&process.config.settings);
+}

@@ -1,0 +1,94 @@
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include "transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+/* Descriptors beside those of the connections: standard streams, log, epoll, signals, the reserve, and the listeners. */
+#define FILES_BESIDE 64u
+
+static uint32_t slots_of(const struct midge_limits *limits)
+{
+    return limits->clients + limits->handshakes + 1;
+}
+
+static void *map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+bool midge_memory_take(struct midge_memory *memory, const struct midge_limits *limits, char *error, size_t size)
+{
+    memory->slot_count = slots_of(limits);
+    memory->core_size = midge_memory_size(limits);
+    size_t slots_size = memory->slot_count * sizeof(struct midge_slot);
+    size_t arena_size = memory->slot_count * (size_t)MIDGE_READ_SIZE;
+    if ((uint64_t)memory->slot_count * MIDGE_READ_SIZE > PTRDIFF_MAX) {
+        snprintf(error, size, "max_connections is more than this machine can address; lower it");
+        return false;
+    }
+    memory->core = map(memory->core_size);
+    memory->slots = map(slots_size);
+    memory->arena = map(arena_size);
+    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL) {
+        snprintf(error, size,
+                 "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
+                 memory->core_size + slots_size + arena_size, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+uint32_t midge_memory_raise_files(const struct midge_limits *limits)
+{
+    struct rlimit files;
+    rlim_t wanted = (rlim_t)slots_of(limits) + FILES_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
+        struct rlimit raised = {wanted, files.rlim_max > wanted ? files.rlim_max : wanted};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+            files = raised;
+        } else {
+            /* Only root may go beyond the hard limit. */
+            raised = (struct rlimit){files.rlim_max, files.rlim_max};
+            if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+                files = raised;
+            }
+        }
+    }
+    rlim_t left = files.rlim_cur > FILES_BESIDE ? files.rlim_cur - FILES_BESIDE : 1;
+    return left < limits->clients ? (uint32_t)left : limits->clients;
+}
+
+static void print_row(int fd, const char *name, uint32_t count, size_t each, size_t total)
+{
+    dprintf(fd, "%-26s %10u %12zu %14zu\n", name, count, each, total);
+}
+
+#define ROW_NAME(id, name, count, size) name,
+#define NO_LIMIT(field) 0u
+static const char *const row_names[MIDGE_MEMORY_ROW_COUNT] = {MIDGE_MEMORY_ROWS(ROW_NAME, NO_LIMIT)};
+#undef ROW_NAME
+#undef NO_LIMIT
+
+void midge_memory_print(int fd, const struct midge_limits *limits)
+{
+    dprintf(fd, "%-26s %10s %12s %14s\n", "pool", "count", "bytes each", "bytes");
+    for (unsigned i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
+        struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)i);
+        print_row(fd, row_names[i], row.count, row.entry_size, MIDGE_ALIGN_UP((size_t)row.count * row.entry_size));
+    }
+    size_t core = midge_memory_size(limits);
+    size_t slots = slots_of(limits) * sizeof(struct midge_slot);
+    size_t arena = slots_of(limits) * (size_t)MIDGE_READ_SIZE;
+    dprintf(fd, "%-50s %14zu\n", "core", core);
+    print_row(fd, "sockets", slots_of(limits), sizeof(struct midge_slot), slots);
+    print_row(fd, "stalled input", slots_of(limits), MIDGE_READ_SIZE, arena);
+    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena);
+    dprintf(fd, "Address space, taken at the start; a page of it takes memory once it is used.\n");
+}

@@ -1,0 +1,63 @@
+/*
+ * Everything that can be set, in one structure without pointers to memory of its own: it can be filled anew on a reload and
+ * compared with the one in use.
+ */
+#ifndef MIDGE_SETTINGS_H
+#define MIDGE_SETTINGS_H
+
+#include "log.h"
+
+#define MIDGE_LISTENERS_MAX 16u
+#define MIDGE_ADDRESS_SIZE 256u
+#define MIDGE_PATH_SIZE 1024u
+
+/* A limit that the configuration does not mention; midge_defaults_fill replaces it. */
+#define MIDGE_LIMIT_UNSET UINT32_MAX
+
+enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6 };
+
+struct midge_listener_settings {
+    uint16_t port;                    /* 0: one that is free */
+    bool loopback;                    /* on 127.0.0.1 and ::1, whatever `address` says */
+    char address[MIDGE_ADDRESS_SIZE]; /* "": all interfaces */
+    enum midge_domain domain;
+};
+
+enum midge_anonymous { MIDGE_ANONYMOUS_UNSET = -1, MIDGE_ANONYMOUS_NO = 0, MIDGE_ANONYMOUS_YES = 1 };
+
+/* Where log lines go; several are possible. */
+enum midge_log_destination { MIDGE_LOG_TO_STDERR = 1, MIDGE_LOG_TO_STDOUT = 2, MIDGE_LOG_TO_FILE = 4, MIDGE_LOG_TO_SYSLOG = 8 };
+
+struct midge_log_settings {
+    unsigned levels;       /* a bit for each enum midge_log_level */
+    unsigned destinations; /* enum midge_log_destination */
+    bool connections;      /* lines about clients that come and go */
+    bool timestamp;
+    char timestamp_format[64]; /* for strftime; "": seconds since 1970 */
+    char path[MIDGE_PATH_SIZE];
+};
+
+struct midge_settings {
+    struct midge_config core;
+    /* The listeners of the configuration; default_listener is what port, bind_address and socket_domain before any listener
+     * describe. */
+    struct midge_listener_settings listeners[MIDGE_LISTENERS_MAX + 1]; /* the default listener comes last */
+    size_t listener_count;
+    struct midge_listener_settings default_listener;
+    bool default_listener_used; /* port or bind_address was given */
+    bool retain_available;
+    bool tcp_nodelay;
+    int allow_anonymous;         /* enum midge_anonymous */
+    uint32_t message_size_limit; /* payload, bytes; 0: none */
+    uint32_t sys_interval_s;
+    struct midge_log_settings log;
+    char pid_path[MIDGE_PATH_SIZE];
+};
+
+/* What holds without a configuration; limits are left unset. */
+void midge_defaults_start(struct midge_settings *settings);
+
+/* Replaces the limits that are unset, from the number of clients. */
+void midge_defaults_fill(struct midge_settings *settings);
+
+#endif

@@ -1,0 +1,425 @@
+#define _GNU_SOURCE
+#include "transport.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What one connection may do in one turn before the others have theirs. */
+#define READ_BYTES_MAX (4u * MIDGE_READ_SIZE)
+#define WRITE_BYTES_MAX 262144u
+
+#define OUTPUT_SIZE 65536u
+
+/* How long a peer may take to close its side after ours is closed. To close both at once, while input has not been read, makes
+ * the kernel send a reset, and that destroys what the peer has not read yet: the CONNACK that says why. */
+#define CLOSE_MS 1000u
+
+enum flag {
+    READABLE = 1,
+    WRITABLE = 2,
+    OUTPUT = 4,         /* the core has something to say */
+    BROKEN = 8,         /* sending has failed: what came before is still read, then the connection ends */
+    CLOSING = 16,       /* our side is closed; input is thrown away */
+    ARENA_USED = 32,    /* the pages of its part of the arena have been touched */
+    AMONG_READERS = 64, /* these two outlive the connection: a slot may be taken again while it stands in a ring */
+    AMONG_WRITERS = 128
+};
+
+static uint8_t read_buffer[MIDGE_READ_SIZE];
+static uint8_t output_buffer[OUTPUT_SIZE];
+
+/* ---- Rings ------------------------------------------------------------------------------------------------------------ */
+
+static struct midge_slot *slot_at(const struct midge_transport *transport, midge_index index)
+{
+    return &transport->slots[index];
+}
+
+static void add_reader(struct midge_transport *transport, midge_index index)
+{
+    struct midge_slot *slot = slot_at(transport, index);
+    if ((slot->flags & AMONG_READERS) != 0) {
+        return;
+    }
+    slot->flags |= AMONG_READERS;
+    slot->next_read = 0;
+    if (transport->readers.count++ == 0) {
+        transport->readers.first = index;
+    } else {
+        slot_at(transport, transport->readers.last)->next_read = index;
+    }
+    transport->readers.last = index;
+}
+
+static void add_writer(struct midge_transport *transport, midge_index index)
+{
+    struct midge_slot *slot = slot_at(transport, index);
+    if ((slot->flags & AMONG_WRITERS) != 0) {
+        return;
+    }
+    slot->flags |= AMONG_WRITERS;
+    slot->next_write = 0;
+    if (transport->writers.count++ == 0) {
+        transport->writers.first = index;
+    } else {
+        slot_at(transport, transport->writers.last)->next_write = index;
+    }
+    transport->writers.last = index;
+}
+
+static midge_index take_reader(struct midge_transport *transport)
+{
+    midge_index index = transport->readers.first;
+    struct midge_slot *slot = slot_at(transport, index);
+    transport->readers.first = slot->next_read;
+    transport->readers.count--;
+    slot->flags &= (uint8_t)~AMONG_READERS;
+    return index;
+}
+
+static midge_index take_writer(struct midge_transport *transport)
+{
+    midge_index index = transport->writers.first;
+    struct midge_slot *slot = slot_at(transport, index);
+    transport->writers.first = slot->next_write;
+    transport->writers.count--;
+    slot->flags &= (uint8_t)~AMONG_WRITERS;
+    return index;
+}
+
+static bool wants_read(const struct midge_slot *slot)
+{
+    return slot->handle.index != 0 && (slot->flags & READABLE) != 0 && slot->kept_size == 0;
+}
+
+static bool wants_write(const struct midge_slot *slot)
+{
+    return slot->handle.index != 0 && (slot->flags & (WRITABLE | OUTPUT | BROKEN | CLOSING)) == (WRITABLE | OUTPUT);
+}
+
+/* ---- Closing ---------------------------------------------------------------------------------------------------------- */
+
+static void leave_closing(struct midge_transport *transport, struct midge_slot *slot)
+{
+    if ((slot->flags & CLOSING) == 0) {
+        return;
+    }
+    if (slot->earlier != 0) {
+        slot_at(transport, slot->earlier)->later = slot->later;
+    } else {
+        transport->closing_first = slot->later;
+    }
+    if (slot->later != 0) {
+        slot_at(transport, slot->later)->earlier = slot->earlier;
+    } else {
+        transport->closing_last = slot->earlier;
+    }
+}
+
+/* The connection is gone. The core may log who it was, so the slot is freed last. */
+static void finish(struct midge_transport *transport, struct midge_slot *slot)
+{
+    leave_closing(transport, slot);
+    close(slot->fd);
+    if ((slot->flags & ARENA_USED) != 0) {
+        /* Without this, every connection that ever stalled would hold its pages. */
+        madvise(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, MIDGE_READ_SIZE, MADV_DONTNEED);
+    }
+    midge_disconnected(transport->broker, slot->handle);
+    slot->handle.index = 0;
+    slot->kept_size = 0;
+    slot->flags &= AMONG_READERS | AMONG_WRITERS;
+}
+
+/* The core is done with the connection. */
+static void begin_close(struct midge_transport *transport, struct midge_slot *slot)
+{
+    midge_index index = slot->handle.index;
+    if ((slot->flags & BROKEN) != 0 || shutdown(slot->fd, SHUT_WR) != 0) {
+        finish(transport, slot);
+        return;
+    }
+    slot->flags |= CLOSING;
+    slot->kept_size = 0;
+    slot->close_by_ms = transport->now_ms + CLOSE_MS;
+    slot->earlier = transport->closing_last;
+    slot->later = 0;
+    if (transport->closing_last != 0) {
+        slot_at(transport, transport->closing_last)->later = index;
+    } else {
+        transport->closing_first = index;
+    }
+    transport->closing_last = index;
+    if (wants_read(slot)) {
+        add_reader(transport, index);
+    }
+}
+
+uint64_t midge_transport_expire(struct midge_transport *transport)
+{
+    while (transport->closing_first != 0) {
+        struct midge_slot *slot = slot_at(transport, transport->closing_first);
+        if (slot->close_by_ms > transport->now_ms) {
+            return slot->close_by_ms;
+        }
+        finish(transport, slot);
+    }
+    return UINT64_MAX;
+}
+
+bool midge_transport_hurry(struct midge_transport *transport)
+{
+    if (transport->closing_first == 0) {
+        return false;
+    }
+    finish(transport, slot_at(transport, transport->closing_first));
+    return true;
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------------------------------- */
+
+/* Sends until the core or the kernel has had enough, or others must have their turn. */
+static void send_output(struct midge_transport *transport, struct midge_slot *slot)
+{
+    size_t total = 0;
+    while (wants_write(slot) && total < WRITE_BYTES_MAX) {
+        size_t size = midge_output(transport->broker, slot->handle, output_buffer, sizeof(output_buffer));
+        if (size == 0) {
+            slot->flags &= (uint8_t)~OUTPUT;
+            return;
+        }
+        ssize_t sent = send(slot->fd, output_buffer, size, MSG_NOSIGNAL);
+        int error = errno;
+        midge_output_done(transport->broker, slot->handle, sent > 0 ? (size_t)sent : 0);
+        if (sent > 0) {
+            total += (size_t)sent;
+        }
+        if (sent >= 0 || error == EAGAIN || error == EWOULDBLOCK) {
+            if (sent < 0 || (size_t)sent < size) {
+                slot->flags &= (uint8_t)~WRITABLE; /* the kernel will say when there is room again */
+            }
+        } else if (error != EINTR) {
+            slot->flags |= BROKEN | READABLE;
+        }
+    }
+}
+
+void midge_transport_write(struct midge_transport *transport)
+{
+    for (uint32_t left = transport->writers.count; left > 0; left--) {
+        midge_index index = take_writer(transport);
+        struct midge_slot *slot = slot_at(transport, index);
+        send_output(transport, slot);
+        if (wants_write(slot)) {
+            add_writer(transport, index);
+        }
+        if ((slot->flags & BROKEN) != 0 && wants_read(slot)) {
+            add_reader(transport, index);
+        }
+    }
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+
+/* The peer has closed its side, and all that it sent has been used. It may still be listening, so it gets what is due. */
+static void end_of_input(struct midge_transport *transport, struct midge_slot *slot)
+{
+    if ((slot->flags & (CLOSING | BROKEN)) == 0) {
+        slot->flags |= OUTPUT;
+        send_output(transport, slot);
+    }
+    finish(transport, slot);
+}
+
+/* Gives what came in to the core, and keeps what the core cannot take yet. */
+static void take_input(struct midge_transport *transport, struct midge_slot *slot, size_t size)
+{
+    if ((slot->flags & CLOSING) != 0) {
+        return;
+    }
+    size_t used = midge_receive(transport->broker, slot->handle, read_buffer, size);
+    if (used < size) {
+        memcpy(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, read_buffer + used, size - used);
+        slot->kept_from = 0;
+        slot->kept_size = (uint32_t)(size - used);
+        slot->flags |= ARENA_USED;
+    }
+}
+
+static void read_input(struct midge_transport *transport, struct midge_slot *slot)
+{
+    size_t total = 0;
+    while (wants_read(slot) && total < READ_BYTES_MAX) {
+        ssize_t got = recv(slot->fd, read_buffer, sizeof(read_buffer), 0);
+        if (got > 0) {
+            total += (size_t)got;
+            take_input(transport, slot, (size_t)got);
+        } else if (got == 0) {
+            end_of_input(transport, slot);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            slot->flags &= (uint8_t)~READABLE;
+        } else if (errno != EINTR) {
+            finish(transport, slot);
+        }
+    }
+}
+
+void midge_transport_read(struct midge_transport *transport)
+{
+    for (uint32_t left = transport->readers.count; left > 0; left--) {
+        midge_index index = take_reader(transport);
+        struct midge_slot *slot = slot_at(transport, index);
+        read_input(transport, slot);
+        if (wants_read(slot)) {
+            add_reader(transport, index);
+        }
+    }
+}
+
+/* The stall is over: the core gets what was kept. */
+static void offer_again(struct midge_transport *transport, struct midge_slot *slot)
+{
+    if (slot->kept_size == 0) {
+        return;
+    }
+    const uint8_t *kept = transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE + slot->kept_from;
+    uint32_t used = (uint32_t)midge_receive(transport->broker, slot->handle, kept, slot->kept_size);
+    slot->kept_from += used;
+    slot->kept_size -= used;
+    if (wants_read(slot)) {
+        add_reader(transport, slot->handle.index);
+    }
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------------------------- */
+
+bool midge_transport_events(struct midge_transport *transport)
+{
+    struct midge_event event;
+    bool any = false;
+    while (midge_next_event(transport->broker, &event)) {
+        struct midge_slot *slot = slot_at(transport, event.conn.index);
+        any = true;
+        if (slot->handle.index == 0 || slot->handle.generation != event.conn.generation || (slot->flags & CLOSING) != 0) {
+            continue;
+        }
+        switch (event.type) {
+        case MIDGE_OUTPUT_READY:
+            slot->flags |= OUTPUT;
+            if (wants_write(slot)) {
+                add_writer(transport, event.conn.index);
+            }
+            break;
+        case MIDGE_INPUT_READY:
+            offer_again(transport, slot);
+            break;
+        case MIDGE_CLOSE:
+            begin_close(transport, slot);
+            break;
+        }
+    }
+    return any;
+}
+
+void midge_transport_ready(struct midge_transport *transport, midge_index index, uint32_t epoll_events)
+{
+    struct midge_slot *slot = slot_at(transport, index);
+    if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+        slot->flags |= READABLE;
+        if (wants_read(slot)) {
+            add_reader(transport, index);
+        }
+    }
+    if ((epoll_events & EPOLLOUT) != 0) {
+        slot->flags |= WRITABLE;
+        if (wants_write(slot)) {
+            add_writer(transport, index);
+        }
+    }
+}
+
+bool midge_transport_busy(const struct midge_transport *transport)
+{
+    return transport->readers.count > 0 || transport->writers.count > 0;
+}
+
+/* ---- Coming and going ------------------------------------------------------------------------------------------------- */
+
+static void note_peer(struct midge_slot *slot, const struct sockaddr_storage *peer)
+{
+    slot->family = (uint8_t)peer->ss_family;
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
+        memcpy(slot->address, &in->sin_addr, 4);
+        slot->port = ntohs(in->sin_port);
+    } else {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)peer;
+        memcpy(slot->address, &in6->sin6_addr, 16);
+        slot->port = ntohs(in6->sin6_port);
+    }
+}
+
+bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t listener, const struct sockaddr_storage *peer)
+{
+    struct midge_handle handle = midge_connected(transport->broker, listener);
+    if (handle.index == 0 && midge_transport_hurry(transport)) {
+        handle = midge_connected(transport->broker, listener);
+    }
+    if (handle.index == 0) {
+        close(fd);
+        return false;
+    }
+    struct midge_slot *slot = slot_at(transport, handle.index);
+    slot->handle = handle;
+    slot->fd = fd;
+    slot->kept_size = 0;
+    slot->flags &= AMONG_READERS | AMONG_WRITERS;
+    slot->flags |= WRITABLE;
+    note_peer(slot, peer);
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
+    if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
+        finish(transport, slot);
+        return false;
+    }
+    return true;
+}
+
+uint32_t midge_transport_close_all(struct midge_transport *transport)
+{
+    uint32_t closed = 0;
+    for (midge_index i = 1; i < transport->slot_count; i++) {
+        struct midge_slot *slot = slot_at(transport, i);
+        if (slot->handle.index == 0) {
+            continue;
+        }
+        slot->flags |= OUTPUT;
+        send_output(transport, slot);
+        shutdown(slot->fd, SHUT_WR);
+        /* What is not read turns the close into a reset; a peer that never stops sending gets one. */
+        ssize_t got = 1;
+        for (size_t total = 0; got > 0 && total < READ_BYTES_MAX; total += (size_t)got) {
+            got = recv(slot->fd, read_buffer, sizeof(read_buffer), 0);
+        }
+        close(slot->fd);
+        slot->handle.index = 0;
+        closed++;
+    }
+    return closed;
+}
+
+void midge_transport_peer(const struct midge_transport *transport, midge_index index, char text[MIDGE_PEER_SIZE])
+{
+    char address[INET6_ADDRSTRLEN];
+    const struct midge_slot *slot = slot_at(transport, index);
+    text[0] = '\0';
+    if (index != 0 && index < transport->slot_count && slot->handle.index != 0 &&
+        inet_ntop(slot->family, slot->address, address, sizeof(address)) != NULL) {
+        snprintf(text, MIDGE_PEER_SIZE, slot->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, slot->port);
+    }
+}

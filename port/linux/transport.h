@@ -1,0 +1,84 @@
+/*
+ * The connections: reading, sending and closing them. A slot's index is that of the core's handle.
+ *
+ * Readiness is kept as bits. The kernel reports edges, so "readable" stays set until a read found nothing more, "writable"
+ * until a send was cut short, "output" until the core had nothing more to say. Slots that can do something stand in a ring, and
+ * get a bounded number of bytes in each turn, one after the other.
+ */
+#ifndef MIDGE_TRANSPORT_H
+#define MIDGE_TRANSPORT_H
+
+#include "midge.h"
+
+#include <netinet/in.h>
+
+/* The most that is read at once, and so the most that a stalled connection can leave to be kept. */
+#define MIDGE_READ_SIZE (sizeof(void *) > 4 ? 16384u : 4096u)
+
+/* The address of a peer as text: [ADDRESS]:PORT. */
+#define MIDGE_PEER_SIZE (INET6_ADDRSTRLEN + 8u)
+
+struct midge_slot {
+    struct midge_handle handle; /* index 0: free */
+    int fd;
+    uint8_t flags;
+    uint8_t family;         /* of the peer's address */
+    uint16_t port;          /* likewise */
+    uint8_t address[16];    /* likewise */
+    uint32_t kept_from;     /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
+    uint32_t kept_size;     /* > 0: stalled */
+    midge_index next_read;  /* in the ring of those to read */
+    midge_index next_write; /* in the ring of those to send to */
+    midge_index earlier;    /* in the list of those that are being closed */
+    midge_index later;      /* likewise */
+    uint64_t close_by_ms;   /* likewise: when its patience ends */
+};
+
+struct midge_ring {
+    midge_index first, last; /* 0: empty */
+    uint32_t count;
+};
+
+struct midge_transport {
+    struct midge *broker;
+    struct midge_slot *slots; /* [0] is not used */
+    uint8_t *arena;           /* MIDGE_READ_SIZE bytes for each slot */
+    uint32_t slot_count;      /* with [0] */
+    int epoll;
+    uint64_t now_ms;
+    struct midge_ring readers;
+    struct midge_ring writers;
+    midge_index closing_first, closing_last; /* 0: none; in the order of close_by_ms */
+};
+
+/* Takes a connection that was accepted. Closes it where the core has no room for it, and returns false. */
+bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t listener, const struct sockaddr_storage *peer);
+
+/* Notes what epoll has said about a slot. */
+void midge_transport_ready(struct midge_transport *transport, midge_index index, uint32_t epoll_events);
+
+/* One round through those that can be read. */
+void midge_transport_read(struct midge_transport *transport);
+
+/* Does what the core asks for. Returns whether there was anything. */
+bool midge_transport_events(struct midge_transport *transport);
+
+/* One round through those that can be sent to. */
+void midge_transport_write(struct midge_transport *transport);
+
+/* Ends connections that have used up their time to close. Returns when the next one will, UINT64_MAX for none. */
+uint64_t midge_transport_expire(struct midge_transport *transport);
+
+/* Ends the connection that has been closing for longest, to make room for a new one. Returns whether there was one. */
+bool midge_transport_hurry(struct midge_transport *transport);
+
+/* Whether there is work to do without waiting for the kernel. */
+bool midge_transport_busy(const struct midge_transport *transport);
+
+/* Ends all connections, and returns how many there were. What is due is still sent where the peer takes it at once. */
+uint32_t midge_transport_close_all(struct midge_transport *transport);
+
+/* Writes the peer's address; an empty text for a slot that is free. */
+void midge_transport_peer(const struct midge_transport *transport, midge_index index, char text[MIDGE_PEER_SIZE]);
+
+#endif
