@@ -1,6 +1,7 @@
 /* midge_audit: every invariant between pools, lists and counters, for tests. */
 #include "delivery.h"
 #include "interest.h"
+#include "session.h"
 #include "waiting.h"
 
 #define MIDGE_FILE MIDGE_FILE_AUDIT
@@ -137,12 +138,16 @@ static uint32_t audit_session(const struct midge *b, midge_index session, struct
     if (place != 0) {
         return place;
     }
-    midge_index last = 0;
-    for (midge_index i = s->qos2.head; i != 0; i = midge_qos2_at(b, i)->next) {
-        CHECK(++totals->qos2 <= b->qos2.used);
-        last = i;
+    uint32_t unreleased = 0;
+    midge_index previous = 0;
+    for (midge_index i = s->qos2; i != 0; i = midge_qos2_at(b, i)->next) {
+        CHECK(++unreleased <= b->qos2.used);
+        CHECK(midge_qos2_at(b, i)->previous == previous && midge_qos2_at(b, i)->session == session);
+        CHECK(midge_qos2_find(b, session, midge_qos2_at(b, i)->packet_id) == i);
+        previous = i;
     }
-    CHECK(last == s->qos2.tail);
+    CHECK(unreleased == s->qos2_count);
+    totals->qos2 += unreleased;
     if (s->connection == 0) {
         totals->offline++;
         CHECK((s->flags & MIDGE_SESSION_EPHEMERAL) == 0);
@@ -194,7 +199,6 @@ static uint32_t audit_connection(const struct midge *b, midge_index connection)
     CHECK((c->session != 0) == (c->state == MIDGE_ACTIVE));
     CHECK(c->session == 0 || midge_session_at(b, c->session)->connection == connection);
     CHECK(c->replies_count <= b->config.limits.replies);
-    CHECK(c->output_offset == 0 || c->session != 0);
     CHECK(c->state != MIDGE_CLOSED || c->replies_count == 0);
     CHECK(c->state == MIDGE_ACTIVE || c->waiters.head == 0);
     /* What is due is announced: a connection with replies has an event raised, or output that the port knows of. */
@@ -203,7 +207,8 @@ static uint32_t audit_connection(const struct midge *b, midge_index connection)
     if (queue != NULL) {
         CHECK(c->wait_previous != 0 ? midge_connection_at(b, c->wait_previous)->wait_next == connection
                                     : queue->head == connection);
-        CHECK(c->wait_next != 0 ? midge_connection_at(b, c->wait_next)->wait_previous == connection : queue->tail == connection);
+        CHECK(c->wait_next != 0 ? midge_connection_at(b, c->wait_next)->wait_previous == connection
+                                : queue->tail == connection);
     }
     if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
         /* Rule 1: nothing waits for a waiter, nor for one that is gone. */
@@ -212,7 +217,8 @@ static uint32_t audit_connection(const struct midge *b, midge_index connection)
         CHECK(subscriber->wait_kind == MIDGE_WAIT_NONE || subscriber->wait_kind == MIDGE_WAIT_REPLIES);
     }
     /* Every wait has a deadline: rule 3. */
-    bool timed = c->state != MIDGE_CLOSED && (c->state != MIDGE_ACTIVE || c->wait_kind != MIDGE_WAIT_NONE || c->keepalive_s != 0);
+    bool timed =
+        c->state != MIDGE_CLOSED && (c->state != MIDGE_ACTIVE || c->wait_kind != MIDGE_WAIT_NONE || c->keepalive_s != 0);
     CHECK(!timed || c->timer != 0);
     return 0;
 }
@@ -236,9 +242,9 @@ static uint32_t audit_connections(const struct midge *b)
         if (c->assembly != 0) {
             uint32_t blocks = midge_store_blocks(&b->store, c->remaining);
             assembled += blocks;
+            reserved += blocks - midge_store_blocks(&b->store, midge_message_at(&b->store, c->assembly)->size);
             handshakes += c->state == MIDGE_CONNECTING ? blocks : 0;
         }
-        reserved += c->reserved;
     }
     CHECK(count == b->connections.used);
     CHECK(reserved == b->store.reserved);

@@ -47,8 +47,8 @@ void midge_hash_add(struct midge_hash *hash, const uint8_t *bytes, uint32_t size
     uint32_t i = 0;
     while (i < size) {
         if (hash->size % 4 == 0 && size - i >= 4) {
-            uint32_t word = (uint32_t)bytes[i] | (uint32_t)bytes[i + 1] << 8 | (uint32_t)bytes[i + 2] << 16 |
-                            (uint32_t)bytes[i + 3] << 24;
+            uint32_t word =
+                (uint32_t)bytes[i] | (uint32_t)bytes[i + 1] << 8 | (uint32_t)bytes[i + 2] << 16 | (uint32_t)bytes[i + 3] << 24;
             sip_word(hash->v, word);
             i += 4;
             hash->size += 4;

@@ -14,8 +14,10 @@
 /* What any call may have made possible: wills that are due, connections that need not wait any longer. */
 static void settle(struct midge *b)
 {
-    midge_wills_run(b);
-    midge_wake_all(b);
+    do {
+        midge_wills_run(b);
+        midge_wake_all(b);
+    } while (b->waits[MIDGE_WAIT_WILL].head != 0);
     midge_output_feed_starved(b);
 }
 
@@ -26,10 +28,29 @@ static void settle_connection(struct midge *b, midge_index connection)
     if (c->waiters.head != 0 && c->session != 0) {
         midge_wake_waiters(b, connection, midge_queue_wake_room(b, c->session));
     }
-    if (c->wait_kind == MIDGE_WAIT_REPLIES && c->replies_count <= b->config.limits.replies / 2) {
-        midge_wake(b, connection);
+    if (c->wait_kind == MIDGE_WAIT_REPLIES) {
+        bool room = c->wait_need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
+        if (room) {
+            midge_wake(b, connection);
+        }
     }
     settle(b);
+}
+
+/* Ends the connection that has said no CONNECT for longest. */
+static void crowd_out(struct midge *b)
+{
+    midge_index longest = 0;
+    for (midge_index i = 1; i <= b->connections.touched; i++) {
+        const struct midge_connection *c = midge_connection_at(b, i);
+        if (c->state == MIDGE_CONNECTING &&
+            (longest == 0 || midge_time_before(c->state_deadline_ms, midge_connection_at(b, longest)->state_deadline_ms))) {
+            longest = i;
+        }
+    }
+    if (longest != 0) {
+        midge_connection_end(b, longest, (struct midge_ending){.reason = MIDGE_CONNECT_CROWDED});
+    }
 }
 
 struct midge_handle midge_connected(struct midge *b, uint8_t listener)
@@ -37,6 +58,9 @@ struct midge_handle midge_connected(struct midge *b, uint8_t listener)
     midge_index connection = midge_connection_open(b, listener);
     if (connection == 0 && midge_wills_hurry(b)) {
         connection = midge_connection_open(b, listener);
+    }
+    if (connection == 0) {
+        crowd_out(b);
     }
     struct midge_handle handle = {.index = connection};
     if (connection != 0) {
@@ -131,6 +155,9 @@ bool midge_next_event(struct midge *b, struct midge_event *event)
 
 /* ---- Time ---- */
 
+/* Lateness that is not the ordinary kind. */
+enum { LATE_MS = 1000 };
+
 static bool is_due(const struct midge *b, uint32_t deadline_ms)
 {
     return !midge_time_before(midge_now(b), deadline_ms);
@@ -219,8 +246,9 @@ void midge_time(struct midge *b, uint64_t now_ms)
         b->late_ms = now_ms;
     }
     uint64_t now = now_ms - b->late_ms;
-    if (now > b->next_ms) {
-        /* Rule 15: what the port came late by did not happen for the clients. */
+    if (now > b->next_ms && now - b->next_ms > LATE_MS) {
+        /* Rule 15: what the port came late by did not happen for the clients. The little that every turn is late by must not
+         * add up, or else deadlines would stretch under load. */
         b->late_ms += now - b->next_ms;
         now = b->next_ms;
     }

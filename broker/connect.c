@@ -87,7 +87,8 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
 
 /* Finds or makes the session [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first [MQTT-3.1.4-2]. Returns 0
  * where there is no room. */
-static midge_index open_session(struct midge *b, struct midge_view client_id, bool clean, bool *present, enum midge_reason *reason)
+static midge_index open_session(struct midge *b, struct midge_view client_id, bool clean, bool *present,
+                                enum midge_reason *reason)
 {
     midge_index session = midge_session_find(b, client_id);
     if (session != 0 && midge_session_at(b, session)->connection != 0) {
@@ -138,6 +139,7 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
     /* What is still in assembly was counted among the handshakes. */
     midge_assembly_accept(b, connection);
     c->state = MIDGE_ACTIVE;
+    c->output_offset = 0; /* what stood there was `who` */
     c->session = session;
     c->will = will;
     c->keepalive_s = connect->keepalive_s;
@@ -163,7 +165,7 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
     }
     if (reason == MIDGE_NONE && connect.has_will) {
         reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
-        if (reason == MIDGE_NONE && connect.will_topic.size > b->scratch.size) {
+        if (reason == MIDGE_NONE && connect.will_topic.size > b->scratch.size / 2) {
             reason = MIDGE_SCRATCH;
         }
     }
@@ -176,6 +178,7 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
     }
     enum midge_verdict verdict = authenticate(b, connection, &connect);
     if (verdict == MIDGE_PENDING) {
+        midge_wait_done(b, connection);
         midge_wait(b, connection, MIDGE_WAIT_AUTHENTICATION, 0, 0);
         return MIDGE_STALLED;
     }

@@ -51,12 +51,12 @@ void midge_assembly_drop(struct midge *b, midge_index connection)
         return;
     }
     uint32_t held = midge_store_blocks(&b->store, c->remaining);
+    uint32_t used = midge_store_blocks(&b->store, midge_message_at(&b->store, c->assembly)->size);
     b->assembly_reserved -= held;
     if (c->state == MIDGE_CONNECTING) {
         b->handshake_reserved -= held;
     }
-    b->store.reserved -= c->reserved;
-    c->reserved = 0;
+    b->store.reserved -= held - used;
     midge_store_release(&b->store, c->assembly);
     c->assembly = 0;
     c->assembly_tail = 0;
@@ -101,8 +101,13 @@ static void end(struct midge *b, midge_index connection, bool keep_will, bool fl
     midge_wake_waiters(b, connection, UINT32_MAX);
     midge_assembly_drop(b, connection);
     /* A delivery that was begun must not be followed by anything else. */
-    flush = flush && c->output_offset == 0 && c->replies_count > 0;
-    c->output_offset = 0;
+    bool accepted = c->state == MIDGE_ACTIVE;
+    flush = flush && c->replies_count > 0 && (!accepted || c->output_offset == 0 || c->output_reply);
+    if (!accepted) {
+        c->output_offset = 0; /* what stood there was `who` */
+    } else if (!flush) {
+        c->who = midge_session_at(b, c->session)->who;
+    }
     c->state = MIDGE_CLOSING;
     c->state_deadline_ms = midge_now(b) + b->config.policy.close_ms;
     detach_session(b, connection);

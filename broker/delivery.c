@@ -54,27 +54,41 @@ static void free_delivery(struct midge *b, struct midge_session *s, midge_index 
     midge_pool_give(&b->deliveries, delivery);
 }
 
+/* Messages that are queued beyond those in flight: those that the window would take at once do not count. */
+static uint32_t queued_beyond_window(const struct midge *b, const struct midge_session *s)
+{
+    uint32_t queued = (uint32_t)s->charged_entries - midge_min(s->charged_entries, s->inflight_count);
+    if (s->connection != 0 && midge_window_open(b, s)) {
+        uint32_t open = (uint32_t)b->config.policy.inflight_max - s->inflight_count;
+        for (midge_index i = s->queue.head; i != 0 && open > 0 && queued > 0; i = midge_delivery_at(b, i)->next) {
+            open--;
+            queued--;
+        }
+    }
+    return queued;
+}
+
+bool midge_queue_has_memory(const struct midge *b, midge_index session, const struct midge_room *room)
+{
+    bool offline = midge_session_at(b, session)->connection == 0;
+    return !offline || (room->blocks >= b->blocks_for_packet && room->entries > b->deliveries.capacity / 8u);
+}
+
 bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room)
 {
     const struct midge_session *s = midge_session_at(b, session);
     const struct midge_policy *policy = &b->config.policy;
-    uint32_t share = 1;
-    if (s->connection == 0) {
-        if (room->blocks < b->blocks_for_packet) {
-            return false;
-        }
-        share = 4;
-    }
     if (s->charged_entries == 0) {
         return true;
     }
-    uint32_t queued = (uint32_t)s->charged_entries - midge_min(s->charged_entries, s->inflight_count);
-    if (policy->queued_messages_max != 0 && queued >= policy->queued_messages_max) {
+    if (policy->queued_messages_max != 0 && s->charged_entries >= policy->queued_messages_max &&
+        queued_beyond_window(b, s) >= policy->queued_messages_max) {
         return false;
     }
     if (policy->queued_bytes_max != 0 && (uint64_t)s->charged_bytes + size > policy->queued_bytes_max) {
         return false;
     }
+    uint32_t share = s->connection == 0 ? 4 : 1;
     return s->charged_entries < room->entries / share && s->charged_bytes < room->bytes / share;
 }
 
@@ -84,10 +98,10 @@ uint32_t midge_queue_wake_room(const struct midge *b, midge_index session)
     const struct midge_policy *policy = &b->config.policy;
     uint32_t entries = midge_pool_free(&b->deliveries);
     uint32_t bytes = midge_store_room(&b->store, midge_store_free(&b->store));
-    uint32_t queued = (uint32_t)s->charged_entries - midge_min(s->charged_entries, s->inflight_count);
     uint32_t room = entries / 2 - midge_min(entries / 2, s->charged_entries);
     if (policy->queued_messages_max != 0) {
-        room = midge_min(room, policy->queued_messages_max / 2 - midge_min(policy->queued_messages_max / 2, queued));
+        uint32_t half = (policy->queued_messages_max + 1) / 2;
+        room = midge_min(room, half - midge_min(half, queued_beyond_window(b, s)));
     }
     if (policy->queued_bytes_max != 0) {
         bytes = midge_min(bytes, policy->queued_bytes_max);
@@ -229,7 +243,8 @@ midge_index midge_window_admit(struct midge *b, midge_index session)
         if (queue->head == 0) {
             queue = &s->queue;
         } else {
-            uint16_t ahead = (uint16_t)(midge_delivery_at(b, s->queue.head)->packet_id - midge_delivery_at(b, queue->head)->packet_id);
+            uint16_t ahead =
+                (uint16_t)(midge_delivery_at(b, s->queue.head)->packet_id - midge_delivery_at(b, queue->head)->packet_id);
             if (ahead > UINT16_MAX / 2) {
                 queue = &s->queue;
             }

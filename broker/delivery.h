@@ -12,7 +12,12 @@ struct midge_room {
     uint32_t blocks;  /* free blocks, less those of the message in question */
 };
 
-/* Whether a session's queue has room for one more message of `size` bytes of topic and payload: rule 4, nobody takes it all. */
+/* Whether memory is ample enough for one more message to this session: what is queued for absent clients leaves room for
+ * others. */
+bool midge_queue_has_memory(const struct midge *b, midge_index session, const struct midge_room *room);
+
+/* Whether a session's queue is short enough for one more message of `size` bytes of topic and payload: rule 4, nobody takes it
+ * all. An empty queue always is. */
 bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room);
 
 /* How many more messages those that wait for this session's queue may bring: 0 until it has shrunk to half its share, so that

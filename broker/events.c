@@ -22,24 +22,33 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
     static const struct {
         uint8_t bit;
         enum midge_event_type type;
-    } order[] = {{MIDGE_EVENT_OUTPUT, MIDGE_OUTPUT_READY}, {MIDGE_EVENT_INPUT, MIDGE_INPUT_READY}, {MIDGE_EVENT_CLOSE, MIDGE_CLOSE}};
+    } order[] = {
+        {MIDGE_EVENT_OUTPUT, MIDGE_OUTPUT_READY}, {MIDGE_EVENT_INPUT, MIDGE_INPUT_READY}, {MIDGE_EVENT_CLOSE, MIDGE_CLOSE}};
 
     while (b->events.head != 0) {
         midge_index index = b->events.head;
         struct midge_connection *c = midge_connection_at(b, index);
-        for (uint32_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-            if ((c->events & order[i].bit) != 0) {
-                c->events &= (uint8_t)~order[i].bit;
-                event->type = order[i].type;
-                event->conn = (struct midge_handle){.index = index, .generation = c->generation};
-                return true;
+        uint32_t i = 0;
+        while (i < sizeof(order) / sizeof(order[0]) && (c->events & order[i].bit) == 0) {
+            i++;
+        }
+        bool found = i < sizeof(order) / sizeof(order[0]);
+        if (found) {
+            c->events &= (uint8_t)~order[i].bit;
+            event->type = order[i].type;
+            event->conn = (struct midge_handle){.index = index, .generation = c->generation};
+        }
+        if (c->events == 0) {
+            /* Out of the list before the port acts on it: what is raised again comes behind the others. */
+            b->events.head = c->event_next;
+            if (b->events.head == 0) {
+                b->events.tail = 0;
             }
+            c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
-        b->events.head = c->event_next;
-        if (b->events.head == 0) {
-            b->events.tail = 0;
+        if (found) {
+            return true;
         }
-        c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
     }
     return false;
 }

@@ -83,11 +83,14 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
     struct midge_publish publish;
     enum midge_reason reason =
         midge_publish_decode(packet->first, packet->body, &b->scratch, b->config.limits.topic_levels, &publish);
+    if (reason == MIDGE_NONE && publish.topic.size > b->scratch.size / 2) {
+        reason = MIDGE_SCRATCH;
+    }
     if (reason != MIDGE_NONE) {
         struct midge_ending ending = {.reason = reason, .topic = publish.topic};
         if (reason == MIDGE_SCRATCH || reason == MIDGE_TOPIC_LEVELS) {
             ending.size = publish.topic.size;
-            ending.limit = reason == MIDGE_SCRATCH ? b->scratch.size : b->config.limits.topic_levels;
+            ending.limit = reason == MIDGE_SCRATCH ? b->scratch.size / 2 : b->config.limits.topic_levels;
             ending.topic.size = publish.topic.bytes == NULL ? 0 : publish.topic.size;
         }
         midge_connection_end(b, connection, ending);
@@ -95,7 +98,7 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
     }
     midge_index session = midge_connection_at(b, connection)->session;
     if (publish.qos == 2) {
-        if (midge_qos2_has(b, session, publish.packet_id)) {
+        if (midge_qos2_find(b, session, publish.packet_id) != 0) {
             publish_accepted(b, connection, packet, &publish); /* [MQTT-4.3.3-2]: once only */
             return MIDGE_HANDLED;
         }
@@ -130,12 +133,12 @@ static uint32_t check_filters(struct midge *b, midge_index connection, struct mi
         uint8_t qos;
         b->scratch.used = 0;
         ending.reason = midge_filter_decode(&list, subscribe, &b->scratch, b->config.limits.topic_levels, &filter, &qos);
-        if (ending.reason == MIDGE_NONE && filter.size > b->scratch.size) {
+        if (ending.reason == MIDGE_NONE && filter.size > b->scratch.size / 2) {
             ending.reason = MIDGE_SCRATCH;
         }
         if (ending.reason == MIDGE_SCRATCH || ending.reason == MIDGE_TOPIC_LEVELS) {
             ending.size = filter.size;
-            ending.limit = ending.reason == MIDGE_SCRATCH ? b->scratch.size : b->config.limits.topic_levels;
+            ending.limit = ending.reason == MIDGE_SCRATCH ? b->scratch.size / 2 : b->config.limits.topic_levels;
             ending.topic = filter.bytes != NULL ? filter : (struct midge_view){0};
         }
         count++;
@@ -168,19 +171,21 @@ static uint8_t subscribe_one(struct midge *b, midge_index connection, struct mid
 
 /* The list of codes of a SUBSCRIBE with many filters: the blocks of the packet itself, where it lies in blocks, else new ones.
  * MIDGE_HANDLED: c->suback is there, to be filled. */
-static enum midge_handled open_suback(struct midge *b, midge_index connection, const struct midge_incoming *packet, uint32_t count)
+static enum midge_handled open_suback(struct midge *b, midge_index connection, const struct midge_incoming *packet,
+                                      uint32_t count)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     if (c->suback != 0) {
-        return stall(b, connection, MIDGE_WAIT_REPLIES, 0, 0);
+        return stall(b, connection, MIDGE_WAIT_REPLIES, 0, 1);
     }
     if (packet->stored != 0) {
         midge_store_keep(&b->store, packet->stored);
         c->suback = packet->stored;
+        midge_assembly_drop(b, connection);
         return MIDGE_HANDLED;
     }
     uint32_t blocks = midge_store_blocks(&b->store, count);
-    bool queue_up = midge_wait_others(b, connection, &b->waits[MIDGE_WAIT_BLOCKS]);
+    bool queue_up = midge_wait_others(b, connection, MIDGE_WAIT_BLOCKS, 0);
     if (blocks > midge_store_free(&b->store) || queue_up) {
         if (blocks > b->store.blocks.capacity || midge_wait_expired(b, connection)) {
             return end(b, connection, MIDGE_NO_ROOM);
@@ -209,8 +214,8 @@ static void write_code(struct midge *b, midge_index suback, struct code_writer *
     }
 }
 
-static void subscribe_many(struct midge *b, midge_index connection, const struct midge_incoming *packet, struct midge_reader list,
-                           uint16_t packet_id, uint32_t count)
+static void subscribe_many(struct midge *b, midge_index connection, const struct midge_incoming *packet,
+                           struct midge_reader list, uint16_t packet_id, uint32_t count)
 {
     midge_index suback = midge_connection_at(b, connection)->suback;
     bool over = packet->stored != 0;
@@ -297,9 +302,15 @@ enum midge_handled midge_handle_acknowledgement(struct midge *b, midge_index con
     struct midge_reader body = packet->body;
     uint16_t packet_id = midge_reader_u16(&body);
     enum midge_packet_type type = midge_type_of(packet->first);
+    if (packet_id == 0) {
+        return end(b, connection, MIDGE_PACKET_ID_ZERO);
+    }
     trace_received(b, connection, packet, packet_id, (struct midge_view){0});
     if (type == MIDGE_PACKET_PUBREL) {
-        midge_qos2_remove(b, c->session, packet_id);
+        midge_index received = midge_qos2_find(b, c->session, packet_id);
+        if (received != 0) {
+            midge_qos2_remove(b, received);
+        }
         midge_reply(b, connection, MIDGE_PACKET_PUBCOMP, packet_id);
         return MIDGE_HANDLED;
     }

@@ -13,9 +13,9 @@ enum midge_handled {
 /* One whole packet, whose first byte and length were checked. */
 struct midge_incoming {
     uint8_t first;
-    uint32_t size;              /* of the packet, its fixed header included */
+    uint32_t size; /* of the packet, its fixed header included */
     struct midge_reader body;
-    midge_index stored;         /* the message that is the body; 0 where it lies in the input */
+    midge_index stored; /* the message that is the body; 0 where it lies in the input */
 };
 
 enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, const struct midge_incoming *packet);

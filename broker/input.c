@@ -3,6 +3,7 @@
 #include "connection.h"
 #include "events.h"
 #include "handlers.h"
+#include "record.h"
 #include "replies.h"
 #include "waiting.h"
 
@@ -77,16 +78,11 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
                                    struct midge_reader body, midge_index stored)
 {
     static enum midge_handled (*const handlers[16])(struct midge *, midge_index, const struct midge_incoming *) = {
-        [MIDGE_PACKET_CONNECT] = midge_handle_connect,
-        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
-        [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,
-        [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
-        [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,
-        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
+        [MIDGE_PACKET_CONNECT] = midge_handle_connect,        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
+        [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
+        [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,    [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
+        [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
     };
     struct midge_connection *c = midge_connection_at(b, connection);
     if (!reply_fits(b, c, header->first)) {
@@ -97,8 +93,8 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
     struct midge_incoming packet = {
         .first = header->first, .size = header->size + header->remaining, .body = body, .stored = stored};
     enum midge_handled handled = handlers[midge_type_of(header->first)](b, connection, &packet);
+    b->metrics.packets_received += handled == MIDGE_STALLED ? 0 : 1;
     if (handled == MIDGE_HANDLED) {
-        b->metrics.packets_received++;
         c->header_size = 0;
         midge_wait_done(b, connection);
     }
@@ -106,6 +102,21 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
 }
 
 /* ---- A packet whose body comes in parts ---- */
+
+/* A packet found no blocks in time: rule 3. */
+static enum midge_handled assembly_give_up(struct midge *b, midge_index connection, const struct midge_header *header,
+                                           uint32_t remaining)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
+    if (!qos0 || remaining != header->remaining) {
+        return end(b, connection, MIDGE_NO_ROOM);
+    }
+    midge_drop_topic(b, MIDGE_QOS0_WAIT, c->session, (struct midge_view){0}, remaining);
+    c->flags |= MIDGE_CONN_SKIPPED;
+    c->remaining = remaining;
+    return MIDGE_HANDLED;
+}
 
 /* Reserves the blocks of the whole packet: rule 5. */
 static enum midge_handled assembly_begin(struct midge *b, midge_index connection, const struct midge_header *header,
@@ -119,9 +130,9 @@ static enum midge_handled assembly_begin(struct midge *b, midge_index connection
         return end_oversize(b, connection, header, (struct midge_view){0}, midge_store_room(&b->store, most));
     }
     enum midge_wait_kind kind = accepted ? MIDGE_WAIT_ASSEMBLY : MIDGE_WAIT_HANDSHAKE;
-    if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, connection, &b->waits[kind])) {
+    if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, connection, kind, 0)) {
         if (midge_wait_expired(b, connection)) {
-            return end(b, connection, MIDGE_NO_ROOM);
+            return assembly_give_up(b, connection, header, remaining);
         }
         midge_wait(b, connection, kind, 0, (midge_index)need);
         return MIDGE_STALLED;
@@ -129,9 +140,9 @@ static enum midge_handled assembly_begin(struct midge *b, midge_index connection
     c->assembly = midge_store_begin(&b->store);
     c->assembly_tail = c->assembly;
     c->remaining = remaining;
-    c->reserved = (midge_index)(need - 1);
     b->store.reserved += need - 1;
     b->assembly_reserved += need;
+    midge_wait_done(b, connection);
     if (accepted) {
         c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms;
         midge_deadlines_arm(b, connection);
@@ -149,8 +160,7 @@ static void assembly_append(struct midge *b, midge_index connection, struct offe
     midge_index before = b->store.blocks.used;
     midge_store_append(&b->store, c->assembly, &c->assembly_tail, offer->bytes, part);
     midge_index taken = (midge_index)(b->store.blocks.used - before);
-    MIDGE_ASSERT(taken <= c->reserved);
-    c->reserved = (midge_index)(c->reserved - taken);
+    MIDGE_ASSERT(taken <= b->store.reserved);
     b->store.reserved -= taken;
     consume(offer, part);
 }
@@ -176,14 +186,17 @@ static enum midge_handled assembly_step(struct midge *b, midge_index connection,
                                         struct offer *offer)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
-    bool oversize = is_oversize(b, header);
     if (c->assembly == 0) {
-        uint32_t remaining = oversize ? midge_min(header->remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header->remaining;
+        /* Decided once: the limit may be raised meanwhile. */
+        bool too_large = is_oversize(b, header);
+        uint32_t remaining = too_large ? midge_min(header->remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header->remaining;
         enum midge_handled begun = assembly_begin(b, connection, header, remaining);
-        if (begun != MIDGE_HANDLED) {
+        if (begun != MIDGE_HANDLED || c->assembly == 0) {
             return begun;
         }
+        c->flags |= too_large ? MIDGE_CONN_OVERSIZE : 0;
     }
+    bool oversize = (c->flags & MIDGE_CONN_OVERSIZE) != 0;
     bool again = (c->flags & MIDGE_CONN_COMPLETE) != 0;
     if (again) {
         c->flags &= (uint8_t)~MIDGE_CONN_COMPLETE;
@@ -208,6 +221,21 @@ static enum midge_handled assembly_step(struct midge *b, midge_index connection,
         offer->size++;
     }
     return handled;
+}
+
+static enum midge_handled skip_step(struct midge *b, midge_index connection, struct offer *offer)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    uint32_t part = offer->size < c->remaining ? (uint32_t)offer->size : c->remaining;
+    consume(offer, part);
+    c->remaining -= part;
+    if (c->remaining == 0) {
+        c->flags &= (uint8_t)~MIDGE_CONN_SKIPPED;
+        c->header_size = 0;
+        b->metrics.packets_received++;
+        midge_wait_done(b, connection);
+    }
+    return MIDGE_HANDLED;
 }
 
 /* ---- A packet whose header came in parts, or whose body is not all there ---- */
@@ -273,6 +301,9 @@ static enum midge_handled resume(struct midge *b, midge_index connection, struct
     }
     if (header.size + header.remaining <= sizeof(c->header)) {
         return small_step(b, connection, &header, offer);
+    }
+    if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
+        return skip_step(b, connection, offer);
     }
     if (c->assembly == 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
         struct midge_reader body;

@@ -28,7 +28,7 @@
 #define MIDGE_VERSION "0.1.0"
 
 /* The one compile-time choice: the width of an index into a pool. 16 on boards, 32 elsewhere. With 16 bits a pool holds at
- * most 65,534 entries; sizes in bytes have 32 bits either way. */
+ * most 32,000 entries; sizes in bytes have 32 bits either way. */
 #ifndef MIDGE_INDEX_BITS
 #define MIDGE_INDEX_BITS 32
 #endif
@@ -59,7 +59,7 @@ struct midge_view {
 /* ---- Memory ---------------------------------------------------------------------------------------------------------- */
 
 /* Every count and size that decides how much memory the broker takes. Nothing here changes after midge_init. A count is at
- * most 65,534 with 16-bit indices, else 16,777,214. The RAM that an entry costs is given for 16-bit / 32-bit indices; it is
+ * most 32,000 with 16-bit indices, else 16,777,214. The RAM that an entry costs is given for 16-bit / 32-bit indices; it is
  * checked at compile time. `midge --memory` and MIDGE_MEMORY_SIZE show the sum. The order is that of MIDGE_MEMORY_SIZE. */
 struct midge_limits {
     /* Clients connected at once. At least 1. */
@@ -86,15 +86,16 @@ struct midge_limits {
      * as are left for the others. At least 1: a broker cannot forbid QoS 2 to a publisher. */
     uint32_t qos2_identifiers;
     /* Blocks of `block_size` bytes for everything of a packet that has to be kept: messages, wills, packets that do not lie
-     * whole in the input. At least 4. */
+     * whole in the input. At least 4, and less than 4 GiB together. */
     uint32_t blocks;
     /* 64 .. 4,096, a multiple of 8. */
     uint32_t block_size;
     /* Entries of the ring of acknowledgements that each connection has: 4 .. 128. Acknowledgements of consecutive packet
      * identifiers share an entry. */
     uint32_t replies;
-    /* Bytes in which strings that lie across blocks are put together while one packet is handled: at least 64. It bounds a
-     * topic, a filter, and the sum of client identifier, user name and password in such a packet. */
+    /* Bytes in which strings that lie across blocks are put together while one packet is handled: at least 64. A topic or a
+     * filter may take half of them at most; the strings of a CONNECT that does not lie whole in the input, all together, all.
+     */
     uint32_t scratch_size;
     /* Levels of a topic or filter: 1 .. 65,535; a packet with more costs its sender the connection. */
     uint32_t topic_levels;
@@ -102,21 +103,21 @@ struct midge_limits {
 
 /* What one entry costs in bytes; broker/state.h asserts that this is true. */
 #if MIDGE_INDEX_BITS == 16
-#define MIDGE_CONNECTION_SIZE 88u
+#define MIDGE_CONNECTION_SIZE 80u
 #define MIDGE_SESSION_SIZE 64u
 #define MIDGE_SUBSCRIPTION_SIZE 16u
 #define MIDGE_FILTER_NODE_SIZE 16u
 #define MIDGE_TOPIC_NODE_SIZE 24u
 #define MIDGE_DELIVERY_SIZE 8u
-#define MIDGE_QOS2_SIZE 4u
+#define MIDGE_QOS2_SIZE 10u
 #else
-#define MIDGE_CONNECTION_SIZE 120u
+#define MIDGE_CONNECTION_SIZE 116u
 #define MIDGE_SESSION_SIZE 100u
 #define MIDGE_SUBSCRIPTION_SIZE 28u
 #define MIDGE_FILTER_NODE_SIZE 32u
 #define MIDGE_TOPIC_NODE_SIZE 40u
 #define MIDGE_DELIVERY_SIZE 12u
-#define MIDGE_QOS2_SIZE 8u
+#define MIDGE_QOS2_SIZE 20u
 #endif
 #define MIDGE_REPLY_SIZE 4u
 #define MIDGE_TIMER_SIZE 8u
@@ -140,6 +141,7 @@ struct midge_limits {
     X(NAMES, "names", L(names), L(name_size))                                                                                  \
     X(DELIVERIES, "deliveries", L(deliveries), MIDGE_DELIVERY_SIZE)                                                            \
     X(QOS2_IDENTIFIERS, "QoS 2 identifiers", L(qos2_identifiers), MIDGE_QOS2_SIZE)                                             \
+    X(QOS2_BUCKETS, "QoS 2 buckets", L(qos2_identifiers), MIDGE_INDEX_SIZE)                                                    \
     X(BLOCKS, "blocks", L(blocks), L(block_size))                                                                              \
     X(SCRATCH, "scratch", L(scratch_size), 1u)                                                                                 \
     X(WALK, "match stack", L(topic_levels) + 1u, 8u)
@@ -166,12 +168,12 @@ enum midge_memory_id { MIDGE_MEMORY_ROWS(MIDGE_ROW_ID, MIDGE_LIMIT_NONE) MIDGE_M
      MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * MIDGE_TIMER_SIZE) +                                                   \
      MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_SESSION_SIZE) + 2u * MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_INDEX_SIZE) +        \
      MIDGE_ALIGN_UP((size_t)(subscriptions)*MIDGE_SUBSCRIPTION_SIZE) +                                                         \
-     MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_FILTER_NODE_SIZE) +                                                           \
-     MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_INDEX_SIZE) + MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_TOPIC_NODE_SIZE) +   \
-     MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_INDEX_SIZE) + MIDGE_ALIGN_UP((size_t)(names) * (name_size)) +                  \
-     MIDGE_ALIGN_UP((size_t)(deliveries)*MIDGE_DELIVERY_SIZE) + MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_QOS2_SIZE) +   \
-     MIDGE_ALIGN_UP((size_t)(blocks) * (block_size)) + MIDGE_ALIGN_UP(scratch_size) +                                          \
-     MIDGE_ALIGN_UP(((size_t)(topic_levels) + 1u) * 8u))
+     MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_FILTER_NODE_SIZE) + MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_INDEX_SIZE) + \
+     MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_TOPIC_NODE_SIZE) + MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_INDEX_SIZE) +    \
+     MIDGE_ALIGN_UP((size_t)(names) * (name_size)) + MIDGE_ALIGN_UP((size_t)(deliveries)*MIDGE_DELIVERY_SIZE) +                \
+     MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_QOS2_SIZE) +                                                              \
+     MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_INDEX_SIZE) + MIDGE_ALIGN_UP((size_t)(blocks) * (block_size)) +           \
+     MIDGE_ALIGN_UP(scratch_size) + MIDGE_ALIGN_UP(((size_t)(topic_levels) + 1u) * 8u))
 
 /* The same sum at run time. */
 size_t midge_memory_size(const struct midge_limits *limits);
@@ -191,7 +193,8 @@ struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum
  * within `progress_ms`; and it waits for `wait_ms` at most. Each message that is lost is counted with its reason. */
 enum midge_overflow {
     MIDGE_DROP_NEWEST, /* this message is not queued for that subscriber */
-    MIDGE_DROP_OLDEST, /* the oldest messages that wait in that queue make room; those in flight stay */
+    MIDGE_DROP_OLDEST, /* the oldest messages that wait in that queue make room; those in flight stay. Where it is not that
+                          queue which is too long but memory that is short, as MIDGE_DROP_NEWEST */
     MIDGE_DISCONNECT,  /* the subscriber loses its connection; the message is then judged anew, as for an absent client */
     MIDGE_REFUSE       /* QoS 0: as MIDGE_DROP_NEWEST. QoS 1, 2: the publisher loses its connection without an
                           acknowledgement, so that it will send again: nothing acknowledged is ever lost */
@@ -199,19 +202,22 @@ enum midge_overflow {
 
 /* Rules that may change while the broker runs (midge_set_policy). Durations are in milliseconds, 1 .. 86,400,000. */
 struct midge_policy {
-    uint32_t packet_size_max;     /* largest packet accepted, bytes with its header; 0: what half the blocks can hold */
+    uint32_t packet_size_max; /* largest packet accepted, bytes with its header; what half the blocks can hold at most; 0: what
+                                 a quarter of them can hold. Room for one such packet is kept free of what is retained and
+                                 queued for absent clients */
     uint32_t client_id_size_max;  /* longest client identifier, bytes; 0: 65,535; shorter than 23 breaks [MQTT-3.1.3-5] */
     uint32_t retained_max;        /* retained messages; 0: as many as nodes and blocks allow */
     uint32_t retained_bytes_max;  /* their topics and payloads, bytes; 0: as many as nodes and blocks allow */
-    uint32_t queued_messages_max; /* queued for one session beyond those in flight; 0: a share of what is free */
+    uint32_t queued_messages_max; /* queued for one session, beyond those that are in flight or can be at once; 0: a share of
+                                     what is free */
     uint32_t queued_bytes_max;    /* likewise in bytes of topic and payload; 0: a share of what is free */
-    uint32_t connect_timeout_ms;  /* from the accepted connection to the whole CONNECT */
+    uint32_t connect_timeout_ms;  /* from the accepted connection to the CONNACK */
     uint32_t progress_ms;         /* how long a subscriber may take no byte and acknowledge nothing, and be waited for */
     uint32_t wait_ms;             /* how long a publisher waits for room before the overflow policy decides */
-    uint32_t assembly_ms;         /* how long a half-sent packet may hold its blocks while others wait for blocks */
+    uint32_t assembly_ms;         /* how long a half-sent packet may hold its blocks while other clients wait for blocks */
     uint32_t close_ms;            /* how long a closing connection may take to accept its last bytes */
     uint32_t session_expiry_s;    /* seconds after which the session of an absent client is removed; 0: never */
-    uint16_t inflight_max;        /* QoS 1 and 2 messages on their way to one client, 1 .. 65,535 */
+    uint16_t inflight_max;        /* QoS 1 and 2 messages on their way to one client, 1 .. 4,096 */
     uint8_t qos_max;              /* the highest QoS granted to a subscription: 0 .. 2 */
     bool queue_qos0;              /* keep QoS 0 messages for absent clients too; they may be dropped (see overflow_offline) */
     bool empty_client_id;         /* accept an empty client identifier with clean session [MQTT-3.1.3-6] */
@@ -262,10 +268,10 @@ enum midge_action {
     X(CONNECTION_LOST, "connection closed by client without DISCONNECT", "MQTT-3.1.2-8")                                       \
     X(KEEPALIVE, "exceeded keep alive", "MQTT-3.1.2-24")                                                                       \
     X(CONNECT_TIMEOUT, "sent no CONNECT in time", "connect_timeout")                                                           \
+    X(CONNECT_CROWDED, "sent no CONNECT while others wanted to connect", "limit_handshakes")                                   \
     X(TAKEN_OVER, "session taken over by a new connection", "MQTT-3.1.4-2")                                                    \
     X(SLOW_READER, "queue full and reads too slowly", "overflow_qos12")                                                        \
     X(ASSEMBLY_TIMEOUT, "held a half-sent packet while others waited", "assembly_timeout")                                     \
-    X(CLOSE_TIMEOUT, "did not take its last bytes in time", "close_timeout")                                                   \
     X(NO_ROOM, "waited too long for room for its PUBLISH", "overflow_wait")                                                    \
     X(REFUSED_BY_SUBSCRIBER, "a subscriber's queue is full and the policy is to refuse", "overflow_qos12")                     \
     X(QOS2_FULL, "too many QoS 2 messages not released", "limit_qos2_identifiers")                                             \
@@ -382,7 +388,8 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
 bool midge_set_policy(struct midge *broker, const struct midge_policy *policy, size_t *wrong);
 
 /* A transport connection was accepted. `listener` is the port's own number, given back to authenticate. Returns a handle with
- * index 0 where all connections are taken: the port then closes the transport. */
+ * index 0 where all connections are taken: the port then closes the transport. The peer that has said no CONNECT for longest,
+ * if there is one, is then made to go, so that silent peers cannot lock others out. */
 struct midge_handle midge_connected(struct midge *broker, uint8_t listener);
 
 /* Bytes came in. Returns how many were consumed. Fewer than `size` always means a stall: the port keeps the rest, stops
@@ -405,8 +412,8 @@ void midge_disconnected(struct midge *broker, struct midge_handle conn);
 /* Answers an authenticate callback that said MIDGE_PENDING, with anything but MIDGE_PENDING. */
 void midge_authenticated(struct midge *broker, struct midge_handle conn, enum midge_verdict verdict, uint32_t who);
 
-/* Publishes a message of the port's own, such as $SYS. `topic` must be a valid topic name. Never waits: subscribers without
- * room lose it by their policy, and where there is no room at all it is dropped and counted. Returns false then. */
+/* Publishes a message of the port's own, such as $SYS. Never waits: subscribers without room lose it by their policy, and where
+ * there is no room at all it is dropped and counted. Returns false then, or where `topic` is not a valid topic name. */
 bool midge_publish(struct midge *broker, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain);
 
 enum midge_event_type {
@@ -428,9 +435,9 @@ bool midge_next_event(struct midge *broker, struct midge_event *event);
 void midge_time(struct midge *broker, uint64_t now_ms);
 
 /* Sets the time likewise, and fires the timers that are due: nothing else does. Returns the time at which it wants to be called
- * at the latest, UINT64_MAX for never. To be called after reading, so that clients whose bytes had already arrived are not found
- * silent. Time by which the port comes later than that (with either call) is not held against clients: no clock of theirs ran
- * meanwhile. */
+ * at the latest, UINT64_MAX for never. To be called after reading, so that clients whose bytes had already arrived are not
+ * found silent. Where the port comes more than a second later than that (with either call; the process was stopped, say), what
+ * was too late is not held against clients: for them no time passed meanwhile. */
 uint64_t midge_advance(struct midge *broker, uint64_t now_ms);
 
 /* ---- Counters -------------------------------------------------------------------------------------------------------- */
@@ -468,22 +475,22 @@ enum midge_stall {
 
 struct midge_metrics {
     midge_counter bytes_received, bytes_sent;
-    midge_counter packets_received, packets_sent;   /* of all types */
-    midge_counter publish_received, publish_sent;   /* PUBLISH packets */
+    midge_counter packets_received, packets_sent;             /* of all types */
+    midge_counter publish_received, publish_sent;             /* PUBLISH packets */
     midge_counter publish_bytes_received, publish_bytes_sent; /* their payloads */
-    midge_counter connections_accepted;             /* transport connections */
-    midge_counter clients_accepted;                 /* CONNACK 0 */
+    midge_counter connections_accepted;                       /* transport connections */
+    midge_counter clients_accepted;                           /* CONNACK 0 */
     midge_counter sessions_expired;
-    midge_counter drops[MIDGE_REASON_COUNT];        /* lost messages, by reason; one for each receiver */
-    midge_counter stalls[MIDGE_STALL_COUNT];        /* how often an input had to wait */
+    midge_counter drops[MIDGE_REASON_COUNT]; /* lost messages, by reason; one for each receiver */
+    midge_counter stalls[MIDGE_STALL_COUNT]; /* how often an input had to wait */
     uint32_t clients_connected, clients_peak;
-    uint32_t sessions_offline;                      /* sessions of absent clients */
+    uint32_t sessions_offline; /* sessions of absent clients */
     uint32_t subscriptions;
-    uint32_t retained;                              /* retained messages */
+    uint32_t retained; /* retained messages */
     uint32_t retained_bytes;
-    uint32_t queued;                                /* deliveries queued or in flight */
-    uint32_t stored_messages;                       /* messages in the store, each once; wills and retained ones included */
-    uint32_t stored_bytes;                          /* their topics and payloads */
+    uint32_t queued;          /* deliveries queued or in flight */
+    uint32_t stored_messages; /* messages in the store, each once; wills and retained ones included */
+    uint32_t stored_bytes;    /* their topics and payloads */
     struct midge_pool_use pools[MIDGE_POOL_COUNT];
 };
 

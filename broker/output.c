@@ -11,6 +11,9 @@
 /* Nodes of the retained index looked at in one go, so that a filter which matches little delays nobody for long. */
 enum { REPLAY_STEPS = 512 };
 
+/* Retained messages encoded ahead of the transport, at most. */
+enum { REPLAY_UNSENT = 64 };
+
 /* How a PUBLISH is put together: fixed header, topic as stored, packet identifier, payload as stored. */
 struct layout {
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
@@ -24,6 +27,7 @@ struct layout {
 
 static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
 {
+    *l = (struct layout){0};
     midge_put_u16(l->id, d->packet_id);
     if ((d->flags & MIDGE_DELIVERY_RELEASED) != 0) {
         *l = (struct layout){.head = {MIDGE_PACKET_PUBREL << 4 | 0x02, 2, l->id[0], l->id[1]}, .head_size = 4, .size = 4};
@@ -108,6 +112,12 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
     return room - sink.room;
 }
 
+/* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */
+static bool delivery_begun(const struct midge_connection *c)
+{
+    return c->state == MIDGE_ACTIVE && c->output_offset > 0 && !c->output_reply;
+}
+
 /* Remembers a session whose retained messages find no delivery, to go on when one is free. */
 static void starve(struct midge *b, midge_index connection)
 {
@@ -127,7 +137,8 @@ static void starve(struct midge *b, midge_index connection)
 
 void midge_output_feed_starved(struct midge *b)
 {
-    while (b->starved.head != 0 && midge_pool_free(&b->deliveries) > 0) {
+    uint32_t room = midge_pool_free(&b->deliveries);
+    while (b->starved.head != 0 && room > 0) {
         midge_index connection = b->starved.head;
         struct midge_connection *c = midge_connection_at(b, connection);
         b->starved.head = c->starved_next;
@@ -137,18 +148,20 @@ void midge_output_feed_starved(struct midge *b)
         c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
         if (c->state == MIDGE_ACTIVE) {
             midge_output_due(b, connection);
-            return;
+            room--;
         }
     }
 }
 
 /* Brings the next message into the window: retained ones and live ones in turn (rule 10). Returns 0 where there is none. */
-static midge_index admit_next(struct midge *b, midge_index connection, uint32_t *steps, enum midge_replay *replay)
+static midge_index admit_next(struct midge *b, midge_index connection, uint32_t unsent, uint32_t *steps,
+                              enum midge_replay *replay)
 {
     midge_index session = midge_connection_at(b, connection)->session;
     struct midge_session *s = midge_session_at(b, session);
     *replay = MIDGE_REPLAY_NONE;
-    if (s->replay_last == 0) {
+    /* Retained messages are not charged, so a reader that is slow must not gather deliveries for them. */
+    if (s->replay_last == 0 || unsent >= midge_min(REPLAY_UNSENT, b->deliveries.capacity / 16u + 1u)) {
         return midge_window_admit(b, session);
     }
     if ((s->flags & MIDGE_SESSION_REPLAY_TURN) == 0) {
@@ -171,10 +184,10 @@ static uint32_t encode_deliveries(struct midge *b, midge_index connection, midge
 {
     uint32_t steps = REPLAY_STEPS;
     uint32_t done = 0;
-    while (done < room) {
+    for (uint32_t unsent = 0; done < room; unsent++) {
         enum midge_replay replay = MIDGE_REPLAY_NONE;
         if (next == 0) {
-            next = admit_next(b, connection, &steps, &replay);
+            next = admit_next(b, connection, unsent, &steps, &replay);
         }
         if (replay == MIDGE_REPLAY_STARVED) {
             starve(b, connection);
@@ -197,7 +210,7 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     uint32_t done = 0;
     midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_at(b, c->session));
     b->scratch.used = 0;
-    if (c->output_offset > 0) {
+    if (delivery_begun(c)) {
         const struct midge_delivery *d = midge_delivery_at(b, next);
         done = encode(b, d, c->output_offset, c->output_block, buffer, size);
         next = d->next;
@@ -228,9 +241,9 @@ static void delivery_done(struct midge *b, midge_index connection, midge_index d
         if (d->message != 0) {
             midge_record_message(b, &record, d->message);
         }
-        uint8_t head[MIDGE_HEADER_SIZE_MAX];
-        encode(b, d, 0, d->message, head, 1);
-        midge_trace(b, MIDGE_LOG_SENT, connection, head[0], d->packet_id, record.topic, size, 0);
+        struct layout l;
+        lay_out(b, d, &l);
+        midge_trace(b, MIDGE_LOG_SENT, connection, l.head[0], d->packet_id, record.topic, size, 0);
     }
     c->output_offset = 0;
     c->output_block = 0;
@@ -270,7 +283,7 @@ void midge_output_consume(struct midge *b, midge_index connection, uint32_t sent
     if (sent > 0) {
         c->progress_ms = midge_now(b);
     }
-    if (c->output_offset > 0 && sent > 0) {
+    if (delivery_begun(c) && sent > 0) {
         sent = consume_delivery(b, connection, sent);
     }
     if (sent > 0) {

@@ -17,7 +17,7 @@ enum connect_flag {
 enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
 {
     uint32_t remaining = 0;
-    for (uint8_t i = 1; i < MIDGE_HEADER_SIZE_MAX; i++) {
+    for (uint32_t i = 1; i < MIDGE_HEADER_SIZE_MAX; i++) {
         if (i >= size) {
             return MIDGE_INCOMPLETE;
         }

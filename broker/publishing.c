@@ -2,6 +2,7 @@
 
 #include "connection.h"
 #include "record.h"
+#include "topic.h"
 #include "waiting.h"
 
 #define MIDGE_FILE MIDGE_FILE_PUBLISHING
@@ -101,6 +102,9 @@ bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct 
         .retain = retain,
         .drop_reason = MIDGE_INTERNAL_DROPPED,
     };
+    if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE) {
+        return false;
+    }
     midge_reader_flat(&publication.payload, payload.bytes, payload.size);
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];
     struct midge_route_problem problem = {0};

@@ -61,7 +61,6 @@ void midge_replies_clear(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     c->replies_count = 0;
-    c->replies_offset = 0;
     if (c->suback != 0) {
         midge_store_release(&b->store, c->suback);
         c->suback = 0;
@@ -150,7 +149,7 @@ uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uin
 {
     const struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t done = 0;
-    uint32_t offset = c->replies_offset;
+    uint32_t offset = c->output_reply ? c->output_offset : 0;
     for (uint32_t i = 0; i < c->replies_count && done < size; i++) {
         const struct midge_reply *reply = slot(b, connection, i);
         if (is_stored_suback(reply)) {
@@ -180,7 +179,8 @@ static void packet_done(struct midge *b, midge_index connection, uint32_t size)
     uint8_t first = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
     uint8_t code = type == MIDGE_PACKET_CONNACK ? reply->count : 0;
     midge_trace(b, MIDGE_LOG_SENT, connection, first, id, (struct midge_view){0}, size, code);
-    c->replies_offset = 0;
+    c->output_offset = 0;
+    c->output_reply = false;
     if (packets_of(reply) > 1) {
         reply->count--;
         reply->id = type == MIDGE_PACKET_PINGRESP ? 0 : (uint16_t)(reply->id + 1);
@@ -203,9 +203,10 @@ uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t se
         uint32_t size = is_stored_suback(reply)
                             ? write_suback_head(b, c, reply, packet) + midge_message_at(&b->store, c->suback)->size
                             : write_packet(reply, 0, packet);
-        uint32_t left = size - c->replies_offset;
+        uint32_t left = size - (c->output_reply ? c->output_offset : 0);
         if (sent < left) {
-            c->replies_offset += sent;
+            c->output_offset = size - left + sent;
+            c->output_reply = true;
             return 0;
         }
         sent -= left;

@@ -168,7 +168,8 @@ static midge_index visible(const struct midge_retained *retained, midge_index no
     return node;
 }
 
-midge_index midge_retained_step(const struct midge_retained *retained, struct midge_view filter, midge_index node, bool *matches)
+midge_index midge_retained_step(const struct midge_retained *retained, struct midge_view filter, midge_index node,
+                                bool *matches)
 {
     struct midge_view level;
     bool multi;
@@ -248,6 +249,7 @@ uint32_t midge_retained_audit(const struct midge_retained *retained)
             bytes += message == 0 ? 0 : midge_message_charge(midge_message_at(retained->store, n->message));
         }
     }
-    bool right = children == nodes && nodes == retained->tree.nodes.used && messages == retained->count && bytes == retained->bytes;
+    bool right =
+        children == nodes && nodes == retained->tree.nodes.used && messages == retained->count && bytes == retained->bytes;
     return right ? 0 : MIDGE_PLACE;
 }

@@ -46,7 +46,8 @@ uint32_t midge_retained_subscribe(struct midge_retained *retained);
 /* One step of a walk over the nodes that a valid filter leads to: from `node`, 0 at first, to the next, in an order that
  * insertions do not disturb. Returns 0 at the end. *matches tells whether the topic of the node matches the filter (which
  * does not mean that a message is there). */
-midge_index midge_retained_step(const struct midge_retained *retained, struct midge_view filter, midge_index node, bool *matches);
+midge_index midge_retained_step(const struct midge_retained *retained, struct midge_view filter, midge_index node,
+                                bool *matches);
 
 /* Lets a cursor rest on a node, so that it stays; and takes it off again. 0 is allowed. */
 void midge_retained_pin(struct midge_retained *retained, midge_index node);

@@ -13,17 +13,19 @@ enum {
     TARGET_FULL = 0x04,    /* its queue has no room, and its policy does not refuse */
     TARGET_OFFLINE = 0x08, /* QoS 0 for an absent client */
     TARGET_DENIED = 0x10,
-    TARGET_NO_DELIVERY = 0x20, /* there are fewer deliveries than targets */
-    TARGET_LOST = TARGET_FULL | TARGET_OFFLINE | TARGET_DENIED | TARGET_NO_DELIVERY
+    TARGET_NO_ROOM = 0x20, /* there is no delivery or no block for it */
+    TARGET_OLDEST = 0x40,  /* it gets the message once the oldest of its queue made room */
+    TARGET_LOST = TARGET_FULL | TARGET_OFFLINE | TARGET_DENIED | TARGET_NO_ROOM
 };
 
 struct routing {
     struct midge *b;
     const struct midge_publication *publication;
     struct midge_room room;
-    uint32_t count;    /* of targets */
-    uint32_t admitted; /* of those that get it */
-    uint32_t blocks;   /* still to be taken for the message */
+    uint32_t count;      /* of targets */
+    uint32_t admitted;   /* of those that get it */
+    uint32_t displacing; /* of those that get it in place of older messages */
+    uint32_t blocks;     /* still to be taken for the message */
 };
 
 /* Rule 8: overlapping filters cost one comparison of a stamp. */
@@ -52,8 +54,10 @@ static void find_targets(struct routing *r)
     struct midge *b = r->b;
     if (++b->match_stamp == 0) {
         /* The stamp went round: forget those of four billion messages ago. */
-        for (midge_index i = 1; i <= b->sessions.touched; i++) {
-            midge_session_at(b, i)->match_stamp = 0;
+        for (uint32_t bucket = 0; bucket < b->config.limits.sessions; bucket++) {
+            for (midge_index i = b->session_buckets[bucket]; i != 0; i = midge_session_at(b, i)->bucket_next) {
+                midge_session_at(b, i)->match_stamp = 0;
+            }
         }
         b->match_stamp = 1;
     }
@@ -79,20 +83,6 @@ static void measure_room(struct routing *r)
     r->room.entries = midge_pool_free(&b->deliveries);
     r->room.blocks = free_blocks - midge_min(free_blocks, r->blocks);
     r->room.bytes = midge_store_room(&b->store, r->room.blocks);
-}
-
-/* Drops the oldest messages of a queue until it admits the new one. Returns false where that does not suffice. */
-static bool make_room(struct routing *r, midge_index session)
-{
-    uint32_t size = r->publication->topic.size + r->publication->payload_size;
-    uint8_t qos = midge_session_at(r->b, session)->match_qos & TARGET_QOS;
-    while (midge_queue_drop_oldest(r->b, session, qos)) {
-        measure_room(r);
-        if (midge_queue_admits(r->b, session, size, &r->room)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Rule 1: what is to happen because of a queue without room. */
@@ -122,8 +112,9 @@ static enum midge_routed judge_full(struct routing *r, midge_index session, stru
         }
         break;
     case MIDGE_DROP_OLDEST:
-        if (make_room(r, session)) {
-            r->admitted++;
+        if (midge_queue_has_memory(b, session, &r->room)) {
+            s->match_qos |= TARGET_OLDEST;
+            r->displacing++;
             return MIDGE_ROUTED;
         }
         break;
@@ -134,12 +125,14 @@ static enum midge_routed judge_full(struct routing *r, midge_index session, stru
     return MIDGE_ROUTED;
 }
 
-/* Whether others were first to wait for this subscriber. */
-static bool others_wait(const struct routing *r, midge_index session)
+/* Whether a subscriber with room has to be waited for, since others were first to do so. */
+static bool must_queue_up(const struct routing *r, midge_index session)
 {
-    const struct midge_session *s = midge_session_at(r->b, session);
-    return s->connection != 0 &&
-           midge_wait_others(r->b, r->publication->publisher, &midge_connection_at(r->b, s->connection)->waiters);
+    const struct midge_publication *publication = r->publication;
+    midge_index connection = midge_session_at(r->b, session)->connection;
+    return connection != 0 && publication->may_wait &&
+           midge_wait_others(r->b, publication->publisher, MIDGE_WAIT_SUBSCRIBER, connection) &&
+           midge_waitable(r->b, session, publication->publisher);
 }
 
 static enum midge_routed judge_targets(struct routing *r, struct midge_route_problem *problem)
@@ -154,7 +147,8 @@ static enum midge_routed judge_targets(struct routing *r, struct midge_route_pro
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if (!midge_queue_admits(b, session, size, &r->room) || others_wait(r, session)) {
+        } else if (!midge_queue_has_memory(b, session, &r->room) || !midge_queue_admits(b, session, size, &r->room) ||
+                   must_queue_up(r, session)) {
             enum midge_routed result = judge_full(r, session, problem);
             if (result != MIDGE_ROUTED) {
                 return result;
@@ -171,8 +165,8 @@ static enum midge_routed judge_deliveries(struct routing *r, struct midge_route_
 {
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
-    bool queue_up = midge_wait_others(b, publication->publisher, &b->waits[MIDGE_WAIT_DELIVERIES]);
-    if (r->admitted == 0 || (r->admitted <= r->room.entries && !(queue_up && publication->may_wait))) {
+    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, MIDGE_WAIT_DELIVERIES, 0);
+    if (r->admitted == 0 || (r->admitted <= r->room.entries && !queue_up)) {
         return MIDGE_ROUTED;
     }
     if (publication->may_wait && r->admitted <= b->deliveries.capacity) {
@@ -181,14 +175,17 @@ static enum midge_routed judge_deliveries(struct routing *r, struct midge_route_
     }
     for (uint32_t i = r->count; i-- > 0 && r->admitted > r->room.entries;) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
-        if ((s->match_qos & TARGET_LOST) != 0) {
+        if ((s->match_qos & (TARGET_LOST | TARGET_OLDEST)) != 0) {
             continue;
         }
-        if (publication->may_refuse && s->match_qos > 0 && policy_for(b, s) == MIDGE_REFUSE) {
+        /* Only a policy that says so may lose what is to be acknowledged: rule 3. */
+        enum midge_overflow policy = policy_for(b, s);
+        bool may_drop = policy == MIDGE_DROP_NEWEST || policy == MIDGE_DROP_OLDEST;
+        if (publication->may_refuse && (s->match_qos & TARGET_QOS) > 0 && !may_drop) {
             problem->reason = MIDGE_NO_ROOM;
             return MIDGE_ROUTE_REFUSED;
         }
-        s->match_qos |= TARGET_NO_DELIVERY;
+        s->match_qos |= TARGET_NO_ROOM;
         r->admitted--;
     }
     return MIDGE_ROUTED;
@@ -199,11 +196,11 @@ static enum midge_routed judge_blocks(struct routing *r, bool retain, struct mid
 {
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
-    if (publication->message != 0 || (r->admitted == 0 && !retain)) {
+    if (publication->message != 0 || (r->admitted + r->displacing == 0 && !retain)) {
         r->blocks = 0;
         return MIDGE_ROUTED;
     }
-    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, &b->waits[MIDGE_WAIT_BLOCKS]);
+    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, MIDGE_WAIT_BLOCKS, 0);
     if (r->blocks <= midge_store_free(&b->store) && !queue_up) {
         return MIDGE_ROUTED;
     }
@@ -252,15 +249,21 @@ static bool retained_admits(const struct routing *r)
     uint32_t count = b->retained.count;
     uint32_t bytes = b->retained.bytes;
     midge_index old = midge_retained_get(&b->retained, publication->topic);
+    uint32_t blocks = midge_store_free(&b->store);
     if (old != 0) {
+        const struct midge_message *m = midge_message_at(&b->store, old);
         count--;
-        bytes -= midge_message_charge(midge_message_at(&b->store, old));
+        bytes -= midge_message_charge(m);
+        blocks += m->references == 1 ? midge_store_blocks(&b->store, m->size) : 0;
+        if (m->size >= size + 2) {
+            return true; /* what replaces one of its own size takes nothing from others */
+        }
     }
     if ((policy->retained_max != 0 && count >= policy->retained_max) ||
         (policy->retained_bytes_max != 0 && (uint64_t)bytes + size > policy->retained_bytes_max)) {
         return false;
     }
-    return midge_store_free(&b->store) >= b->blocks_for_packet;
+    return blocks >= b->blocks_for_packet;
 }
 
 /* Retains the message. Returns false where that is refused to the publisher; where it is merely not possible, the one before
@@ -280,20 +283,45 @@ static bool retain_message(struct routing *r, midge_index message)
     return true;
 }
 
+/* Counts the loss of the message for one target. */
+static void lose(struct routing *r, const struct midge_session *s, midge_index session)
+{
+    const struct midge_publication *publication = r->publication;
+    enum midge_reason reason = s->connection == 0 ? MIDGE_QUEUE_FULL_OFFLINE : MIDGE_QUEUE_FULL;
+    if ((s->match_qos & TARGET_DENIED) != 0) {
+        reason = MIDGE_READ_DENIED;
+    } else if ((s->match_qos & TARGET_OFFLINE) != 0) {
+        reason = MIDGE_QOS0_OFFLINE;
+    } else if ((s->match_qos & TARGET_NO_ROOM) != 0 && (s->match_qos & TARGET_QOS) == 0) {
+        reason = publication->drop_reason;
+    }
+    midge_drop_topic(r->b, reason, session, publication->topic, publication->payload_size);
+}
+
+/* Drops the oldest messages of a queue until it admits the new one. Returns false where nothing more can be dropped. */
+static bool make_room(struct routing *r, midge_index session)
+{
+    uint32_t size = r->publication->topic.size + r->publication->payload_size;
+    uint8_t qos = midge_session_at(r->b, session)->match_qos & TARGET_QOS;
+    do {
+        measure_room(r);
+        if (r->room.entries > 0 && midge_queue_admits(r->b, session, size, &r->room)) {
+            return true;
+        }
+    } while (midge_queue_drop_oldest(r->b, session, qos));
+    return false;
+}
+
 /* Queues the message for one target, or counts why not. */
 static void deliver(struct routing *r, midge_index session, midge_index message)
 {
     struct midge *b = r->b;
-    const struct midge_publication *publication = r->publication;
     struct midge_session *s = midge_session_at(b, session);
-    uint8_t qos = s->match_qos & TARGET_QOS;
+    if ((s->match_qos & TARGET_OLDEST) != 0 && !make_room(r, session)) {
+        s->match_qos |= TARGET_FULL;
+    }
     if ((s->match_qos & TARGET_LOST) != 0) {
-        enum midge_reason reason = (s->match_qos & TARGET_DENIED) != 0        ? MIDGE_READ_DENIED
-                                   : (s->match_qos & TARGET_OFFLINE) != 0     ? MIDGE_QOS0_OFFLINE
-                                   : (s->match_qos & TARGET_NO_DELIVERY) != 0 ? publication->drop_reason
-                                   : s->connection == 0                       ? MIDGE_QUEUE_FULL_OFFLINE
-                                                                              : MIDGE_QUEUE_FULL;
-        midge_drop_topic(b, reason, session, publication->topic, publication->payload_size);
+        lose(r, s, session);
         return;
     }
     if (s->connection != 0) {
@@ -302,7 +330,19 @@ static void deliver(struct routing *r, midge_index session, midge_index message)
         }
         midge_output_due(b, s->connection);
     }
-    midge_queue_append(b, session, message, qos);
+    midge_queue_append(b, session, message, s->match_qos & TARGET_QOS);
+}
+
+/* Queues the message for the targets that displace older messages by it, or for all others. */
+static void deliver_to(struct routing *r, midge_index message, bool displacing)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        midge_index session = r->b->targets[i];
+        bool displaces = (midge_session_at(r->b, session)->match_qos & TARGET_OLDEST) != 0;
+        if (displaces == displacing) {
+            deliver(r, session, message);
+        }
+    }
 }
 
 /* There is no block for a message that nobody insists on. */
@@ -311,7 +351,9 @@ static void drop_everywhere(struct routing *r, bool retain)
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
     for (uint32_t i = 0; i < r->count; i++) {
-        midge_drop_topic(b, publication->drop_reason, b->targets[i], publication->topic, publication->payload_size);
+        struct midge_session *s = midge_session_at(b, b->targets[i]);
+        s->match_qos |= TARGET_NO_ROOM;
+        lose(r, s, b->targets[i]);
     }
     if (retain) {
         midge_retained_clear(&b->retained, publication->topic);
@@ -324,9 +366,8 @@ enum midge_routed midge_route(struct midge *b, const struct midge_publication *p
     struct routing r = {.b = b, .publication = publication};
     bool retain = publication->retain && publication->payload_size > 0;
     find_targets(&r);
-    r.blocks = publication->message != 0
-                   ? 0
-                   : midge_store_blocks(&b->store, 2 + publication->topic.size + publication->payload_size);
+    r.blocks =
+        publication->message != 0 ? 0 : midge_store_blocks(&b->store, 2 + publication->topic.size + publication->payload_size);
     measure_room(&r);
 
     enum midge_routed result = judge_targets(&r, problem);
@@ -346,14 +387,17 @@ enum midge_routed midge_route(struct midge *b, const struct midge_publication *p
         drop_everywhere(&r, retain);
         return MIDGE_ROUTED;
     }
-    midge_index message = r.admitted > 0 || retain ? make_message(&r) : 0;
+    midge_index message = r.admitted + r.displacing > 0 || retain ? make_message(&r) : 0;
     if (retain && !retain_message(&r, message)) {
         midge_store_release(&b->store, message);
         problem->reason = MIDGE_RETAINED_FULL;
         return MIDGE_ROUTE_REFUSED;
     }
-    for (uint32_t i = 0; i < r.count; i++) {
-        deliver(&r, b->targets[i], message);
+    r.blocks = 0;
+    /* Those that displace older messages come last: the deliveries of the others are counted already. */
+    deliver_to(&r, message, false);
+    if (r.displacing > 0) {
+        deliver_to(&r, message, true);
     }
     if (message != 0) {
         midge_store_release(&b->store, message);

@@ -5,15 +5,15 @@
 #include "state.h"
 
 struct midge_publication {
-    struct midge_view topic;      /* valid */
-    midge_index message;          /* stored and published already; 0: it is made of the topic and the payload */
+    struct midge_view topic; /* valid */
+    midge_index message;     /* stored and published already; 0: it is made of the topic and the payload */
     struct midge_reader payload;
     uint32_t payload_size;
     uint8_t qos;
     bool retain;
-    bool may_wait;                /* for room */
-    bool may_refuse;              /* it will be published again if it is refused */
-    midge_index publisher;        /* the connection it came from, 0: none */
+    bool may_wait;                 /* for room */
+    bool may_refuse;               /* it will be published again if it is refused */
+    midge_index publisher;         /* the connection it came from, 0: none */
     enum midge_reason drop_reason; /* counted where there is no block or delivery for it */
 };
 
@@ -34,6 +34,7 @@ struct midge_route_problem {
 /* Routes a message to all matching sessions [MQTT-4.5.0-1], each once with the highest granted QoS [MQTT-3.3.5-1], and retains
  * or clears the topic's retained message where `retain` says so. All or nothing, but for what the policies drop, which is
  * counted. */
-enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication, struct midge_route_problem *problem);
+enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication,
+                              struct midge_route_problem *problem);
 
 #endif

@@ -16,7 +16,8 @@ midge_index midge_session_find(const struct midge *b, struct midge_view client_i
     midge_index i = *bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
     while (i != 0) {
         const struct midge_session *s = midge_session_at(b, i);
-        if (s->client_id_size == client_id.size && midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
+        if (s->client_id_size == client_id.size &&
+            midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
             break;
         }
         i = s->bucket_next;
@@ -55,6 +56,23 @@ static void offline_remove(struct midge *b, midge_index session)
     b->metrics.sessions_offline--;
 }
 
+/* Stores a client identifier at the cost of absent clients, the one absent for longest first; of none where even all of them
+ * would not suffice. */
+static bool store_evicting(struct midge *b, struct midge_view client_id, midge_index *name)
+{
+    uint32_t chunks = midge_pool_free(&b->names.chunks);
+    for (midge_index i = b->config.policy.evict_sessions ? b->offline.head : 0; i != 0; i = midge_session_at(b, i)->younger) {
+        chunks += midge_names_chunks(&b->names, midge_session_at(b, i)->client_id_size);
+    }
+    if (midge_names_chunks(&b->names, client_id.size) > chunks) {
+        return false;
+    }
+    while (!midge_names_store(&b->names, client_id.bytes, client_id.size, name)) {
+        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EVICTED);
+    }
+    return true;
+}
+
 midge_index midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason)
 {
     if (midge_pool_free(&b->sessions) == 0 && b->config.policy.evict_sessions && b->offline.head != 0) {
@@ -65,29 +83,17 @@ midge_index midge_session_create(struct midge *b, struct midge_view client_id, e
         return 0;
     }
     midge_index name;
-    if (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name)) {
+    if (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name) && !store_evicting(b, client_id, &name)) {
         *reason = MIDGE_NAMES_FULL;
         return 0;
     }
     midge_index session = midge_pool_take(&b->sessions);
     midge_index *bucket = bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
-    *midge_session_at(b, session) = (struct midge_session){.client_id = name,
-                                                           .client_id_size = (uint16_t)client_id.size,
-                                                           .next_packet_id = 1,
-                                                           .bucket_next = *bucket};
+    *midge_session_at(b, session) = (struct midge_session){
+        .client_id = name, .client_id_size = (uint16_t)client_id.size, .next_packet_id = 1, .bucket_next = *bucket};
     *bucket = session;
     offline_append(b, session);
     return session;
-}
-
-static void qos2_clear(struct midge *b, struct midge_session *s)
-{
-    while (s->qos2.head != 0) {
-        midge_index entry = s->qos2.head;
-        s->qos2.head = midge_qos2_at(b, entry)->next;
-        midge_pool_give(&b->qos2, entry);
-    }
-    s->qos2.tail = 0;
 }
 
 void midge_session_remove(struct midge *b, midge_index session, enum midge_reason reason)
@@ -96,7 +102,9 @@ void midge_session_remove(struct midge *b, midge_index session, enum midge_reaso
     MIDGE_ASSERT(s->connection == 0);
     uint32_t lost = midge_queue_clear(b, session, reason);
     midge_interest_clear(b, session);
-    qos2_clear(b, s);
+    while (s->qos2 != 0) {
+        midge_qos2_remove(b, s->qos2);
+    }
     if ((s->flags & MIDGE_SESSION_EPHEMERAL) == 0 || lost > 0) {
         struct midge_log record = midge_record(b, MIDGE_LOG_SESSION_GONE, reason, 0);
         midge_record_session(b, &record, session);
@@ -152,24 +160,28 @@ uint64_t midge_session_expire(struct midge *b)
     return UINT64_MAX;
 }
 
-bool midge_qos2_has(const struct midge *b, midge_index session, uint16_t packet_id)
+static midge_index *qos2_bucket(const struct midge *b, midge_index session, uint16_t packet_id)
 {
-    midge_index i = midge_session_at(b, session)->qos2.head;
-    while (i != 0 && midge_qos2_at(b, i)->packet_id != packet_id) {
-        i = midge_qos2_at(b, i)->next;
+    uint8_t id[2];
+    midge_put_u16(id, packet_id);
+    uint32_t hash = midge_hash(b->config.hash_seed, session, id, sizeof(id));
+    return &b->qos2_buckets[midge_hash_bucket(hash, b->qos2.capacity)];
+}
+
+midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id)
+{
+    midge_index i = *qos2_bucket(b, session, packet_id);
+    while (i != 0 && (midge_qos2_at(b, i)->session != session || midge_qos2_at(b, i)->packet_id != packet_id)) {
+        i = midge_qos2_at(b, i)->bucket_next;
     }
-    return i != 0;
+    return i;
 }
 
 bool midge_qos2_room(const struct midge *b, midge_index session)
 {
     const struct midge_session *s = midge_session_at(b, session);
     uint32_t room = midge_pool_free(&b->qos2);
-    uint32_t held = 0;
-    for (midge_index i = s->qos2.head; i != 0; i = midge_qos2_at(b, i)->next) {
-        held++;
-    }
-    return room > 0 && (held == 0 || held < room);
+    return room > 0 && (s->qos2_count == 0 || s->qos2_count < room);
 }
 
 void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
@@ -177,35 +189,35 @@ void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
     struct midge_session *s = midge_session_at(b, session);
     midge_index entry = midge_pool_take(&b->qos2);
     MIDGE_ASSERT(entry != 0);
-    *midge_qos2_at(b, entry) = (struct midge_qos2){.packet_id = packet_id};
-    if (s->qos2.tail != 0) {
-        midge_qos2_at(b, s->qos2.tail)->next = entry;
-    } else {
-        s->qos2.head = entry;
+    midge_index *bucket = qos2_bucket(b, session, packet_id);
+    *midge_qos2_at(b, entry) =
+        (struct midge_qos2){.bucket_next = *bucket, .next = s->qos2, .session = session, .packet_id = packet_id};
+    *bucket = entry;
+    if (s->qos2 != 0) {
+        midge_qos2_at(b, s->qos2)->previous = entry;
     }
-    s->qos2.tail = entry;
+    s->qos2 = entry;
+    s->qos2_count++;
 }
 
-void midge_qos2_remove(struct midge *b, midge_index session, uint16_t packet_id)
+void midge_qos2_remove(struct midge *b, midge_index entry)
 {
-    struct midge_session *s = midge_session_at(b, session);
-    midge_index previous = 0;
-    midge_index i = s->qos2.head;
-    while (i != 0 && midge_qos2_at(b, i)->packet_id != packet_id) {
-        previous = i;
-        i = midge_qos2_at(b, i)->next;
+    const struct midge_qos2 *q = midge_qos2_at(b, entry);
+    struct midge_session *s = midge_session_at(b, q->session);
+    midge_index *link = qos2_bucket(b, q->session, q->packet_id);
+    while (*link != entry) {
+        MIDGE_ASSERT(*link != 0);
+        link = &midge_qos2_at(b, *link)->bucket_next;
     }
-    if (i == 0) {
-        return;
-    }
-    midge_index next = midge_qos2_at(b, i)->next;
-    if (previous != 0) {
-        midge_qos2_at(b, previous)->next = next;
+    *link = q->bucket_next;
+    if (q->previous != 0) {
+        midge_qos2_at(b, q->previous)->next = q->next;
     } else {
-        s->qos2.head = next;
+        s->qos2 = q->next;
     }
-    if (s->qos2.tail == i) {
-        s->qos2.tail = previous;
+    if (q->next != 0) {
+        midge_qos2_at(b, q->next)->previous = q->previous;
     }
-    midge_pool_give(&b->qos2, i);
+    s->qos2_count--;
+    midge_pool_give(&b->qos2, entry);
 }

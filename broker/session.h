@@ -23,11 +23,17 @@ void midge_session_detach(struct midge *b, midge_index session);
 /* Removes the sessions that expired. Returns when the next one will, UINT64_MAX for never. */
 uint64_t midge_session_expire(struct midge *b);
 
-/* The QoS 2 identifiers of messages that were received and not yet released. Adding fails where the pool is dry, or where this
- * session would take more than its share. */
-bool midge_qos2_has(const struct midge *b, midge_index session, uint16_t packet_id);
+/* ---- The QoS 2 messages that were received from a session's client and not yet released ---- */
+
+/* Returns the entry of an identifier, 0 where it is not in use. */
+midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id);
+
+/* Whether one more may be added: an entry is free, and the session leaves as many to others as it holds. */
 bool midge_qos2_room(const struct midge *b, midge_index session);
+
+/* Adds an identifier that is not in use; there is room. */
 void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id);
-void midge_qos2_remove(struct midge *b, midge_index session, uint16_t packet_id);
+
+void midge_qos2_remove(struct midge *b, midge_index entry);
 
 #endif

@@ -4,17 +4,20 @@
 #define MIDGE_FILE MIDGE_FILE_BROKER
 
 #if MIDGE_INDEX_BITS == 16
-enum { COUNT_MAX = 65534 };
+enum { COUNT_MAX = 32000 };
 #else
 enum { COUNT_MAX = 16777214 };
 #endif
 
 enum { DURATION_MAX_MS = 86400000 };
 
+/* An acknowledgement is looked for along the window, so that its length has to be bounded. */
+enum { INFLIGHT_MAX = 4096 };
+
 size_t midge_memory_size(const struct midge_limits *l)
 {
-    return MIDGE_MEMORY_SIZE(l->clients, l->handshakes, l->sessions, l->subscriptions, l->filter_nodes, l->topic_nodes, l->names,
-                             l->name_size, l->deliveries, l->qos2_identifiers, l->blocks, l->block_size, l->replies,
+    return MIDGE_MEMORY_SIZE(l->clients, l->handshakes, l->sessions, l->subscriptions, l->filter_nodes, l->topic_nodes,
+                             l->names, l->name_size, l->deliveries, l->qos2_identifiers, l->blocks, l->block_size, l->replies,
                              l->scratch_size, l->topic_levels);
 }
 
@@ -51,25 +54,36 @@ static size_t find_wrong(const void *fields, const struct range *ranges, uint32_
 
 static bool check_limits(const struct midge_limits *limits, size_t *wrong)
 {
-#define LIMIT(field, min, max) {offsetof(struct midge_limits, field), (min), (max)}
+#define LIMIT(field, min, max)                                                                                                 \
+    {                                                                                                                          \
+        offsetof(struct midge_limits, field), (min), (max)                                                                     \
+    }
     static const struct range ranges[] = {
-        LIMIT(clients, 1, COUNT_MAX),      LIMIT(handshakes, 1, COUNT_MAX),
-        LIMIT(sessions, 1, COUNT_MAX),     LIMIT(subscriptions, 0, COUNT_MAX),
-        LIMIT(filter_nodes, 0, COUNT_MAX), LIMIT(topic_nodes, 0, COUNT_MAX),
-        LIMIT(names, 0, COUNT_MAX),        LIMIT(name_size, 8, 256),
-        LIMIT(deliveries, 1, COUNT_MAX),   LIMIT(qos2_identifiers, 1, COUNT_MAX),
-        LIMIT(blocks, 4, COUNT_MAX),       LIMIT(block_size, 64, 4096),
-        LIMIT(replies, 4, 128),            LIMIT(scratch_size, 64, UINT32_MAX),
+        LIMIT(clients, 1, COUNT_MAX),
+        LIMIT(handshakes, 1, COUNT_MAX),
+        LIMIT(sessions, 1, COUNT_MAX),
+        LIMIT(subscriptions, 0, COUNT_MAX),
+        LIMIT(filter_nodes, 0, COUNT_MAX),
+        LIMIT(topic_nodes, 0, COUNT_MAX),
+        LIMIT(names, 0, COUNT_MAX),
+        LIMIT(name_size, 8, 256),
+        LIMIT(deliveries, 1, COUNT_MAX),
+        LIMIT(qos2_identifiers, 1, COUNT_MAX),
+        LIMIT(blocks, 4, COUNT_MAX),
+        LIMIT(block_size, 64, 4096),
+        LIMIT(replies, 4, 128),
+        LIMIT(scratch_size, 64, UINT32_MAX),
         LIMIT(topic_levels, 1, 65535),
     };
 #undef LIMIT
     size_t field = find_wrong(limits, ranges, sizeof(ranges) / sizeof(ranges[0]));
     if (field == SIZE_MAX) {
-        field = limits->sessions < limits->clients                        ? offsetof(struct midge_limits, sessions)
+        field = limits->sessions < limits->clients                           ? offsetof(struct midge_limits, sessions)
                 : limits->clients + limits->handshakes > (uint32_t)COUNT_MAX ? offsetof(struct midge_limits, handshakes)
-                : limits->name_size % 4 != 0                              ? offsetof(struct midge_limits, name_size)
-                : limits->block_size % 8 != 0                             ? offsetof(struct midge_limits, block_size)
-                                                                          : SIZE_MAX;
+                : limits->name_size % 4 != 0                                 ? offsetof(struct midge_limits, name_size)
+                : limits->block_size % 8 != 0                                ? offsetof(struct midge_limits, block_size)
+                : (uint64_t)limits->blocks * limits->block_size > UINT32_MAX ? offsetof(struct midge_limits, blocks)
+                                                                             : SIZE_MAX;
     }
     if (field != SIZE_MAX && wrong != NULL) {
         *wrong = offsetof(struct midge_config, limits) + field;
@@ -79,16 +93,19 @@ static bool check_limits(const struct midge_limits *limits, size_t *wrong)
 
 static bool check_policy(const struct midge_policy *policy, size_t *wrong)
 {
-#define DURATION(field) {offsetof(struct midge_policy, field), 1, DURATION_MAX_MS}
+#define DURATION(field)                                                                                                        \
+    {                                                                                                                          \
+        offsetof(struct midge_policy, field), 1, DURATION_MAX_MS                                                               \
+    }
     static const struct range ranges[] = {DURATION(connect_timeout_ms), DURATION(progress_ms), DURATION(wait_ms),
-                                          DURATION(assembly_ms),        DURATION(close_ms)};
+                                          DURATION(assembly_ms), DURATION(close_ms)};
 #undef DURATION
     size_t field = find_wrong(policy, ranges, sizeof(ranges) / sizeof(ranges[0]));
     if (field == SIZE_MAX) {
-        field = policy->inflight_max == 0                         ? offsetof(struct midge_policy, inflight_max)
-                : policy->qos_max > 2                             ? offsetof(struct midge_policy, qos_max)
-                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE  ? offsetof(struct midge_policy, overflow_qos0)
-                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE ? offsetof(struct midge_policy, overflow_qos12)
+        field = policy->inflight_max == 0 || policy->inflight_max > INFLIGHT_MAX ? offsetof(struct midge_policy, inflight_max)
+                : policy->qos_max > 2                                            ? offsetof(struct midge_policy, qos_max)
+                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE                 ? offsetof(struct midge_policy, overflow_qos0)
+                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE                ? offsetof(struct midge_policy, overflow_qos12)
                 : (uint32_t)policy->overflow_offline > MIDGE_REFUSE || policy->overflow_offline == MIDGE_DISCONNECT
                     ? offsetof(struct midge_policy, overflow_offline)
                     : SIZE_MAX;
@@ -107,6 +124,7 @@ void midge_policy_default(struct midge_policy *policy)
         .wait_ms = 20000,
         .assembly_ms = 10000,
         .close_ms = 5000,
+        .client_id_size_max = 1024,
         .inflight_max = 100,
         .qos_max = 2,
         .empty_client_id = true,
@@ -125,8 +143,8 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     b->config.policy = *policy;
     /* A packet in assembly may take half the blocks at most. */
     uint32_t most = midge_store_room(&b->store, b->store.blocks.capacity / 2u);
-    bool limited = policy->packet_size_max != 0 && policy->packet_size_max < most;
-    b->packet_size_max = limited ? policy->packet_size_max : most;
+    uint32_t usual = midge_store_room(&b->store, b->store.blocks.capacity / 4u);
+    b->packet_size_max = policy->packet_size_max == 0 ? usual : midge_min(policy->packet_size_max, most);
     b->blocks_for_packet = midge_store_blocks(&b->store, b->packet_size_max);
     return true;
 }
@@ -145,7 +163,8 @@ static void *carve(struct carving *carving, const struct midge_limits *limits, e
     return part;
 }
 
-static void carve_pool(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id, struct midge_pool *pool)
+static void carve_pool(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id,
+                       struct midge_pool *pool)
 {
     struct midge_memory_row row = midge_memory_row(limits, id);
     midge_pool_init(pool, carve(carving, limits, id), (midge_index)row.count, row.entry_size);
@@ -161,11 +180,12 @@ static void carve_modules(struct carving *carving, const struct midge_limits *l,
     midge_index *topic_buckets = carve(carving, l, MIDGE_MEMORY_TOPIC_BUCKETS);
     midge_tree_init(&b->subscriptions.tree, filter_nodes, (midge_index)l->filter_nodes, MIDGE_FILTER_NODE_SIZE, filter_buckets,
                     &b->names, b->config.hash_seed);
-    midge_tree_init(&b->retained.tree, topic_nodes, (midge_index)l->topic_nodes, MIDGE_TOPIC_NODE_SIZE, topic_buckets, &b->names,
-                    b->config.hash_seed);
+    midge_tree_init(&b->retained.tree, topic_nodes, (midge_index)l->topic_nodes, MIDGE_TOPIC_NODE_SIZE, topic_buckets,
+                    &b->names, b->config.hash_seed);
     midge_names_init(&b->names, carve(carving, l, MIDGE_MEMORY_NAMES), (midge_index)l->names, l->name_size);
     carve_pool(carving, l, MIDGE_MEMORY_DELIVERIES, &b->deliveries);
     carve_pool(carving, l, MIDGE_MEMORY_QOS2_IDENTIFIERS, &b->qos2);
+    b->qos2_buckets = carve(carving, l, MIDGE_MEMORY_QOS2_BUCKETS);
     midge_store_init(&b->store, carve(carving, l, MIDGE_MEMORY_BLOCKS), (midge_index)l->blocks, l->block_size);
     b->retained.store = &b->store;
     b->scratch = (struct midge_scratch){.bytes = carve(carving, l, MIDGE_MEMORY_SCRATCH), .size = l->scratch_size};

@@ -35,14 +35,17 @@ struct midge_delivery {
 
 /* A QoS 2 message received and not yet released by its publisher. */
 struct midge_qos2 {
-    midge_index next;
+    midge_index bucket_next;
+    midge_index next; /* of the same session */
+    midge_index previous;
+    midge_index session;
     uint16_t packet_id;
 };
 
 /* ---- Sessions ---------------------------------------------------------------------------------------------------------- */
 
 enum {
-    MIDGE_SESSION_EPHEMERAL = 0x01, /* clean session: it ends with its connection */
+    MIDGE_SESSION_EPHEMERAL = 0x01,  /* clean session: it ends with its connection */
     MIDGE_SESSION_REPLAY_TURN = 0x02 /* retained messages and live ones alternate: it is the former's turn */
 };
 
@@ -74,7 +77,8 @@ struct midge_session {
     midge_index subscriptions; /* a circle; those with retained messages due come first */
     midge_index replay_last;   /* the last of those, 0: none */
     midge_index replay_node;   /* the cursor of the first of those */
-    struct midge_list qos2;
+    midge_index qos2;          /* the list of its unreleased QoS 2 messages */
+    midge_index qos2_count;
     midge_index older; /* among the offline sessions */
     midge_index younger;
 };
@@ -93,7 +97,7 @@ enum {
     MIDGE_CONN_ARMED = 0x01,     /* output that becomes due raises an event */
     MIDGE_CONN_LISTED = 0x02,    /* in the list of events; stays so when the slot is freed */
     MIDGE_CONN_WAITED = 0x04,    /* the packet at hand has waited: wait_deadline_ms is valid */
-    MIDGE_CONN_WOKEN = 0x08,     /* it may pass those that wait still */
+    MIDGE_CONN_SKIPPED = 0x08,   /* the packet at hand found no room in time: the rest of it is not kept */
     MIDGE_CONN_COMPLETE = 0x10,  /* the packet in assembly is complete; its last byte is offered again and to be skipped */
     MIDGE_CONN_OVERSIZE = 0x20,  /* the packet in assembly is too large; it is read on only to name its topic */
     MIDGE_CONN_STARVED = 0x40,   /* its retained messages wait for a free delivery */
@@ -133,25 +137,26 @@ struct midge_connection {
     uint32_t progress_ms;       /* when it last took a byte or acknowledged */
     uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
     uint32_t wait_deadline_ms;
-    uint32_t who;           /* answered by midge_authenticated */
-    uint32_t remaining;     /* Remaining Length of the packet in assembly */
-    uint32_t output_offset; /* bytes of the first unsent delivery that are with the transport */
-    uint32_t replies_offset;  /* bytes of the first reply's first packet that are with the transport */
+    uint32_t remaining; /* bytes of the body of the packet in assembly */
+    union {
+        uint32_t who;           /* before the client is accepted, and for its will after the end */
+        uint32_t output_offset; /* bytes of the packet that is partly with the transport: see output_reply */
+    };
     midge_index output_block; /* the block of its message that holds the next byte */
     midge_index generation;
     midge_index session;
     midge_index will;
     midge_index assembly; /* the message being received */
     midge_index assembly_tail;
-    midge_index reserved; /* blocks promised to it */
-    midge_index suback;   /* the codes of a SUBACK that does not fit a reply */
+    midge_index suback; /* the codes of a SUBACK that does not fit a reply */
     midge_index timer;
     midge_index event_next;
     midge_index wait_next;
     midge_index wait_previous;
-    midge_index wait_object; /* MIDGE_WAIT_SUBSCRIBER: whose connection */
-    midge_index wait_need;   /* blocks or deliveries */
-    struct midge_list waiters;  /* publishers that wait for room in this one's queue */
+    midge_index wait_object;   /* MIDGE_WAIT_SUBSCRIBER: whose connection */
+    midge_index wait_need;     /* blocks or deliveries; MIDGE_WAIT_REPLIES: 1 where it is the SUBACK that must go first */
+    struct midge_list waiters; /* publishers that wait for room in this one's queue */
+    midge_index waiters_woken; /* and those that were woken and have not come back yet */
     midge_index starved_next;
     uint16_t keepalive_s;
     uint8_t state;
@@ -159,10 +164,12 @@ struct midge_connection {
     uint8_t events;
     uint8_t wait_kind;
     uint8_t listener;
-    uint8_t verdict; /* enum midge_verdict, or MIDGE_VERDICT_NONE */
+    uint8_t verdict;    /* enum midge_verdict, or MIDGE_VERDICT_NONE */
+    uint8_t woken_kind; /* what it waited for until it was woken, and may now take before others */
+    bool output_reply;  /* output_offset is of the first reply, not of the first unsent delivery */
     uint8_t replies_first;
     uint8_t replies_count;
-    uint8_t header_size;    /* bytes in header */
+    uint8_t header_size;                      /* bytes in header */
     uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
 };
 
@@ -183,6 +190,7 @@ struct midge {
     struct midge_pool deliveries;
     struct midge_pool qos2;
     midge_index *session_buckets;
+    midge_index *qos2_buckets;
     midge_index *targets; /* the sessions that a message goes to */
     struct midge_reply *replies;
     uint64_t now_ms;  /* the time, less what midge_advance was called late by */
@@ -190,12 +198,13 @@ struct midge {
     uint64_t next_ms; /* what midge_advance returned last, on the clock of now_ms */
     uint64_t assigned_ids;
     uint32_t match_stamp;
-    uint32_t packet_size_max;     /* the policy's, or what half the blocks can hold */
-    uint32_t blocks_for_packet;   /* that a packet of that size takes */
-    uint32_t assembly_reserved;   /* blocks that packets in assembly hold or were promised */
-    uint32_t handshake_reserved;  /* of those, for peers that are not accepted yet */
+    uint32_t packet_size_max;    /* the policy's, or what half the blocks can hold */
+    uint32_t blocks_for_packet;  /* that a packet of that size takes */
+    uint32_t assembly_reserved;  /* blocks that packets in assembly hold or were promised */
+    uint32_t handshake_reserved; /* of those, for peers that are not accepted yet */
     struct midge_list events;
     struct midge_list waits[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
+    uint32_t promised[MIDGE_WAIT_COUNT];       /* what those need that were woken and have not come back yet */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
     bool started;

@@ -21,8 +21,8 @@ static bool is_character(const uint8_t *level, uint32_t size, char character)
 
 /* Finds the node that a filter hangs on; *node is set to the last one on the way that exists, *offset to the level that its
  * child would have. Returns true where the whole way exists. *multi tells whether the filter ends with #. */
-static bool follow(const struct midge_subscriptions *subscriptions, struct midge_view filter, midge_index *node, uint32_t *offset,
-                   bool *multi)
+static bool follow(const struct midge_subscriptions *subscriptions, struct midge_view filter, midge_index *node,
+                   uint32_t *offset, bool *multi)
 {
     *node = 0;
     *offset = 0;

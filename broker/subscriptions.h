@@ -49,7 +49,8 @@ static inline struct midge_subscription *midge_subscription_at(const struct midg
 }
 
 /* Finds the session's subscription with exactly this valid filter; `first` is one of the session's subscriptions, 0 where it
- * has none. Returns 0 where there is none. The cost is bounded by the shorter of the two lists it could be in. [MQTT-3.10.4-1] */
+ * has none. Returns 0 where there is none. The cost is bounded by the shorter of the two lists it could be in. [MQTT-3.10.4-1]
+ */
 midge_index midge_subscriptions_find(const struct midge_subscriptions *subscriptions, midge_index session, midge_index first,
                                      struct midge_view filter);
 

@@ -18,7 +18,10 @@ static bool is_continuation(uint8_t byte)
 static uint32_t character_size(const uint8_t *bytes, uint32_t size)
 {
     uint8_t lead = bytes[0];
-    uint32_t length = lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+    uint32_t length = lead >= 0xc2 && lead <= 0xdf   ? 2
+                      : lead >= 0xe0 && lead <= 0xef ? 3
+                      : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                                     : 0;
     if (length == 0 || length > size) {
         return 0;
     }

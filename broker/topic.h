@@ -7,8 +7,8 @@
 /* MIDGE_NONE, MIDGE_BAD_UTF8 [MQTT-1.5.3-1] or MIDGE_NUL_CHARACTER [MQTT-1.5.3-2]. */
 enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size);
 
-/* A string that is well-formed as a topic name: MIDGE_NONE, MIDGE_TOPIC_EMPTY [MQTT-4.7.3-1], MIDGE_TOPIC_WILDCARD [MQTT-3.3.2-2],
- * MIDGE_TOPIC_LEVELS where there are more than levels_max, or what midge_string_check says. */
+/* A string that is well-formed as a topic name: MIDGE_NONE, MIDGE_TOPIC_EMPTY [MQTT-4.7.3-1], MIDGE_TOPIC_WILDCARD
+ * [MQTT-3.3.2-2], MIDGE_TOPIC_LEVELS where there are more than levels_max, or what midge_string_check says. */
 enum midge_reason midge_topic_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max);
 
 /* The same for a topic filter: MIDGE_FILTER_WILDCARD [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */

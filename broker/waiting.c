@@ -21,6 +21,19 @@ static struct midge_list *queue_of(struct midge *b, const struct midge_connectio
     }
 }
 
+static void prepend(struct midge *b, struct midge_list *queue, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    c->wait_previous = 0;
+    c->wait_next = queue->head;
+    if (queue->head != 0) {
+        midge_connection_at(b, queue->head)->wait_previous = connection;
+    } else {
+        queue->tail = connection;
+    }
+    queue->head = connection;
+}
+
 static void append(struct midge *b, struct midge_list *queue, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
@@ -58,15 +71,31 @@ static bool is_stalled(const struct midge_connection *c)
     return c->wait_kind != MIDGE_WAIT_NONE && c->wait_kind != MIDGE_WAIT_REPLIES;
 }
 
+/* Ends the privilege of having been woken. */
+static void forget_waking(struct midge *b, struct midge_connection *c)
+{
+    if (c->woken_kind != MIDGE_WAIT_NONE) {
+        MIDGE_ASSERT(b->promised[c->woken_kind] >= c->wait_need);
+        b->promised[c->woken_kind] -= c->wait_need;
+        if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
+            /* The subscriber may be gone, and its slot in use again: then this lets one more wake up too early, no worse. */
+            struct midge_connection *subscriber = midge_connection_at(b, c->wait_object);
+            subscriber->waiters_woken = (midge_index)(subscriber->waiters_woken - (subscriber->waiters_woken > 0 ? 1 : 0));
+        }
+        c->woken_kind = MIDGE_WAIT_NONE;
+    }
+}
+
 void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
     MIDGE_ASSERT(object != connection);
+    bool again = c->woken_kind == kind && c->wait_object == object;
+    forget_waking(b, c);
     c->wait_kind = (uint8_t)kind;
     c->wait_object = object;
     c->wait_need = need;
-    c->flags &= (uint8_t)~MIDGE_CONN_WOKEN;
     if (kind != MIDGE_WAIT_WILL) {
         b->metrics.stalls[kind == MIDGE_WAIT_HANDSHAKE ? MIDGE_STALL_ASSEMBLY : (enum midge_stall)(kind - 1)]++;
     }
@@ -75,7 +104,10 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
         c->wait_deadline_ms = midge_now(b) + b->config.policy.wait_ms;
     }
     struct midge_list *queue = queue_of(b, c);
-    if (queue != NULL) {
+    if (queue != NULL && again) {
+        /* It was its turn, and what it was woken for did not suffice: it keeps its place. */
+        prepend(b, queue, connection);
+    } else if (queue != NULL) {
         append(b, queue, connection);
     }
     if (is_stalled(c)) {
@@ -91,18 +123,24 @@ void midge_wait_cancel(struct midge *b, midge_index connection)
     if (queue != NULL) {
         take_out(b, queue, connection);
     }
+    forget_waking(b, c);
     c->wait_kind = MIDGE_WAIT_NONE;
-    c->wait_object = 0;
 }
 
 void midge_wake(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
+    uint8_t kind = c->wait_kind;
     midge_wait_cancel(b, connection);
-    c->flags |= MIDGE_CONN_WOKEN;
+    c->woken_kind = kind;
+    b->promised[kind] += c->wait_need;
+    if (kind == MIDGE_WAIT_SUBSCRIBER) {
+        midge_connection_at(b, c->wait_object)->waiters_woken++;
+    }
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
-        midge_wait(b, connection, MIDGE_WAIT_WILL, 0, 0);
-        c->flags |= MIDGE_CONN_WOKEN;
+        c->wait_kind = MIDGE_WAIT_WILL;
+        append(b, &b->waits[MIDGE_WAIT_WILL], connection);
+        midge_deadlines_arm(b, connection);
         return;
     }
     /* The silence up to now was ours. */
@@ -111,14 +149,24 @@ void midge_wake(struct midge *b, midge_index connection)
     midge_deadlines_arm(b, connection);
 }
 
-bool midge_wait_others(const struct midge *b, midge_index connection, const struct midge_list *queue)
+bool midge_wait_others(const struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object)
 {
-    return queue->head != 0 && (connection == 0 || (midge_connection_at(b, connection)->flags & MIDGE_CONN_WOKEN) == 0);
+    bool subscriber = kind == MIDGE_WAIT_SUBSCRIBER;
+    if ((subscriber ? &midge_connection_at(b, object)->waiters : &b->waits[kind])->head == 0) {
+        return false;
+    }
+    if (connection == 0) {
+        return true;
+    }
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    return c->woken_kind != kind || (subscriber && c->wait_object != object);
 }
 
 void midge_wait_done(struct midge *b, midge_index connection)
 {
-    midge_connection_at(b, connection)->flags &= (uint8_t) ~(MIDGE_CONN_WAITED | MIDGE_CONN_WOKEN);
+    struct midge_connection *c = midge_connection_at(b, connection);
+    forget_waking(b, c);
+    c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
 }
 
 bool midge_wait_expired(const struct midge *b, midge_index connection)
@@ -140,7 +188,7 @@ bool midge_waitable(const struct midge *b, midge_index session, midge_index publ
 void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
 {
     const struct midge_connection *c = midge_connection_at(b, subscriber);
-    while (c->waiters.head != 0 && room-- > 0) {
+    while (c->waiters.head != 0 && c->waiters_woken < room) {
         midge_wake(b, c->waiters.head);
     }
 }
@@ -156,15 +204,14 @@ uint32_t midge_assembly_room(const struct midge *b, bool accepted)
     return midge_min(room, midge_store_free(&b->store));
 }
 
-/* Wakes the head of a queue as long as what it needs fits into `room`. */
+/* Wakes the head of a queue as long as what it needs fits into `room`, beside what was promised to others. */
 static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t room)
 {
     while (b->waits[kind].head != 0) {
         const struct midge_connection *c = midge_connection_at(b, b->waits[kind].head);
-        if (c->wait_need > room) {
+        if ((uint64_t)b->promised[kind] + c->wait_need > room) {
             break;
         }
-        room -= c->wait_need;
         midge_wake(b, b->waits[kind].head);
     }
 }

@@ -18,10 +18,10 @@ void midge_wake(struct midge *b, midge_index connection);
 /* Takes a connection out of whatever it waits for, for good. */
 void midge_wait_cancel(struct midge *b, midge_index connection);
 
-/* Whether a connection that wants this must queue up behind others. */
-bool midge_wait_others(const struct midge *b, midge_index connection, const struct midge_list *queue);
+/* Whether a connection that wants this (`object` as for midge_wait) must queue up behind others. */
+bool midge_wait_others(const struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object);
 
-/* The packet at hand was dealt with: its deadline no longer counts. */
+/* The packet at hand was dealt with, or one wait of it is over for good: its deadline no longer counts. */
 void midge_wait_done(struct midge *b, midge_index connection);
 
 /* Whether the packet at hand has waited as long as it may. */

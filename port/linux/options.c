@@ -170,7 +170,7 @@ static bool set_inflight(struct midge_settings *settings, const char *value, boo
     if (!parse_whole(value, 0, 65535, &number)) {
         return false;
     }
-    settings->core.policy.inflight_max = (uint16_t)(number == 0 ? 65535 : number);
+    settings->core.policy.inflight_max = (uint16_t)(number == 0 ? 4096 : number);
     return true;
 }
 
@@ -251,7 +251,7 @@ const struct midge_option midge_options[] = {
     /* listeners */
     {FUNCTION("listener", NOWHERE, set_listener, "PORT [ADDRESS], at most 16 listeners; Unix sockets are not supported",
               "Listens on this TCP port (0: one that is free) of this address, or of all interfaces.")},
-    {FUNCTION("port", NOWHERE, set_port, "0 .. 65535", "The port of the default listener (0: one that is free).")},
+    {FUNCTION("port", NOWHERE, set_port, "0 .. 4096", "The port of the default listener (0: one that is free).")},
     {FUNCTION("bind_address", NOWHERE, set_bind_address, "an address or a host name",
               "The address of the default listener; without it all interfaces.")},
     {FUNCTION("socket_domain", NOWHERE, set_socket_domain, "ipv4 or ipv6",
@@ -274,7 +274,7 @@ const struct midge_option midge_options[] = {
     {NUMBER("message_size_limit", message_size_limit, 0, 268435455,
             "Lowers max_packet_size to this payload + 65544 bytes for topic and header; 0: does not.")},
     /* queues */
-    {FUNCTION("max_inflight_messages", AT(core.policy.inflight_max), set_inflight, "0 .. 65535",
+    {FUNCTION("max_inflight_messages", AT(core.policy.inflight_max), set_inflight, "0 .. 4096",
               "QoS 1 and 2 messages on their way to one client; 0: 65535.")},
     {NUMBER("max_queued_messages", core.policy.queued_messages_max, 0, COUNT_MAX,
             "Messages queued for one client beyond those in flight; 0: a share of what is free.")},
