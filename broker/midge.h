@@ -200,6 +200,9 @@ enum midge_overflow {
                           acknowledgement, so that it will send again: nothing acknowledged is ever lost */
 };
 
+/* An acknowledgement is looked for along the window, so that its length has to be bounded. */
+#define MIDGE_INFLIGHT_MAX 4096
+
 /* Rules that may change while the broker runs (midge_set_policy). Durations are in milliseconds, 1 .. 86,400,000. */
 struct midge_policy {
     uint32_t packet_size_max; /* largest packet accepted, bytes with its header; what half the blocks can hold at most; 0: what
@@ -217,7 +220,7 @@ struct midge_policy {
     uint32_t assembly_ms;         /* how long a half-sent packet may hold its blocks while other clients wait for blocks */
     uint32_t close_ms;            /* how long a closing connection may take to accept its last bytes */
     uint32_t session_expiry_s;    /* seconds after which the session of an absent client is removed; 0: never */
-    uint16_t inflight_max;        /* QoS 1 and 2 messages on their way to one client, 1 .. 4,096 */
+    uint16_t inflight_max;        /* QoS 1 and 2 messages on their way to one client, 1 .. MIDGE_INFLIGHT_MAX */
     uint8_t qos_max;              /* the highest QoS granted to a subscription: 0 .. 2 */
     bool queue_qos0;              /* keep QoS 0 messages for absent clients too; they may be dropped (see overflow_offline) */
     bool empty_client_id;         /* accept an empty client identifier with clean session [MQTT-3.1.3-6] */
@@ -341,6 +344,7 @@ enum midge_log_event {
     MIDGE_LOG_DROPPED,      /* a message was lost: client_id of the receiver, topic, size of the payload, reason */
     MIDGE_LOG_SESSION_GONE, /* a session was removed: client_id, reason, size = undelivered messages lost with it, which have no
                                records of their own; not logged for a clean session without any */
+    MIDGE_LOG_WILL,         /* the will of a connection that has ended was published: conn, topic, size of the payload */
     MIDGE_LOG_RECEIVED,     /* with trace: a packet came in: packet (its first byte), packet_id, topic, size of the packet */
     MIDGE_LOG_SENT          /* with trace: a packet went out: likewise; code of a CONNACK */
 };

@@ -65,6 +65,10 @@ static void run_will(struct midge *b, midge_index connection)
     } else if (midge_publishing_route(b, &will, &problem) == MIDGE_ROUTE_WAIT) {
         midge_wait(b, connection, problem.kind, problem.kind == MIDGE_WAIT_SUBSCRIBER ? problem.connection : 0, problem.need);
         return;
+    } else {
+        struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, connection);
+        midge_record_message(b, &record, c->will);
+        midge_record_write(b, &record);
     }
     midge_connection_will_done(b, connection);
 }
@@ -73,7 +77,7 @@ void midge_wills_run(struct midge *b)
 {
     while (b->waits[MIDGE_WAIT_WILL].head != 0) {
         midge_index connection = b->waits[MIDGE_WAIT_WILL].head;
-        midge_wait_cancel(b, connection);
+        midge_wait_turn(b, connection);
         run_will(b, connection);
     }
 }

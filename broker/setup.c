@@ -11,9 +11,6 @@ enum { COUNT_MAX = 16777214 };
 
 enum { DURATION_MAX_MS = 86400000 };
 
-/* An acknowledgement is looked for along the window, so that its length has to be bounded. */
-enum { INFLIGHT_MAX = 4096 };
-
 size_t midge_memory_size(const struct midge_limits *l)
 {
     return MIDGE_MEMORY_SIZE(l->clients, l->handshakes, l->sessions, l->subscriptions, l->filter_nodes, l->topic_nodes,
@@ -102,10 +99,11 @@ static bool check_policy(const struct midge_policy *policy, size_t *wrong)
 #undef DURATION
     size_t field = find_wrong(policy, ranges, sizeof(ranges) / sizeof(ranges[0]));
     if (field == SIZE_MAX) {
-        field = policy->inflight_max == 0 || policy->inflight_max > INFLIGHT_MAX ? offsetof(struct midge_policy, inflight_max)
-                : policy->qos_max > 2                                            ? offsetof(struct midge_policy, qos_max)
-                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE                 ? offsetof(struct midge_policy, overflow_qos0)
-                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE                ? offsetof(struct midge_policy, overflow_qos12)
+        field = policy->inflight_max == 0 || policy->inflight_max > MIDGE_INFLIGHT_MAX
+                    ? offsetof(struct midge_policy, inflight_max)
+                : policy->qos_max > 2                             ? offsetof(struct midge_policy, qos_max)
+                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE  ? offsetof(struct midge_policy, overflow_qos0)
+                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE ? offsetof(struct midge_policy, overflow_qos12)
                 : (uint32_t)policy->overflow_offline > MIDGE_REFUSE || policy->overflow_offline == MIDGE_DISCONNECT
                     ? offsetof(struct midge_policy, overflow_offline)
                     : SIZE_MAX;

@@ -116,15 +116,20 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
     midge_deadlines_arm(b, connection);
 }
 
-void midge_wait_cancel(struct midge *b, midge_index connection)
+void midge_wait_turn(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
         take_out(b, queue, connection);
     }
-    forget_waking(b, c);
     c->wait_kind = MIDGE_WAIT_NONE;
+}
+
+void midge_wait_cancel(struct midge *b, midge_index connection)
+{
+    midge_wait_turn(b, connection);
+    forget_waking(b, midge_connection_at(b, connection));
 }
 
 void midge_wake(struct midge *b, midge_index connection)

@@ -15,6 +15,9 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
 /* Ends a wait: the port is to offer the input again, or the will is to be tried again. */
 void midge_wake(struct midge *b, midge_index connection);
 
+/* The turn of a will has come: it leaves its queue, and may take what it was woken for before others. */
+void midge_wait_turn(struct midge *b, midge_index connection);
+
 /* Takes a connection out of whatever it waits for, for good. */
 void midge_wait_cancel(struct midge *b, midge_index connection);
 

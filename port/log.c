@@ -26,13 +26,19 @@ enum midge_log_level midge_log_level(const struct midge_log *record)
     case MIDGE_LOG_RECEIVED:
     case MIDGE_LOG_SENT:
         return MIDGE_LEVEL_DEBUG;
-    case MIDGE_LOG_DENIED:
     case MIDGE_LOG_DROPPED:
+        /* These two are how the rules are meant to work, and come with every message. */
+        if (record->reason == MIDGE_QOS0_OFFLINE || record->reason == MIDGE_READ_DENIED) {
+            return MIDGE_LEVEL_DEBUG;
+        }
+        return MIDGE_LEVEL_WARNING;
+    case MIDGE_LOG_DENIED:
         return MIDGE_LEVEL_WARNING;
     case MIDGE_LOG_CONNECTED:
     case MIDGE_LOG_REFUSED:
     case MIDGE_LOG_DISCONNECTED:
     case MIDGE_LOG_SESSION_GONE:
+    case MIDGE_LOG_WILL:
         break;
     }
     return MIDGE_LEVEL_NOTICE;
@@ -183,6 +189,13 @@ void midge_log_line(struct midge_text *text, const struct midge_log *record, con
         midge_text_add_number(text, record->size);
         midge_text_add(text, record->size == 1 ? " undelivered message: " : " undelivered messages: ");
         add_reason(text, record);
+        break;
+    case MIDGE_LOG_WILL:
+        midge_text_add(text, "Will published");
+        add_topic(text, ", topic ", record);
+        midge_text_add(text, ", payload of ");
+        midge_text_add_number(text, record->size);
+        midge_text_add(text, " bytes.");
         break;
     case MIDGE_LOG_RECEIVED:
     case MIDGE_LOG_SENT:

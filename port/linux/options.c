@@ -167,10 +167,10 @@ static bool set_inflight(struct midge_settings *settings, const char *value, boo
 {
     (void)given_before;
     uint64_t number;
-    if (!parse_whole(value, 0, 65535, &number)) {
+    if (!parse_whole(value, 0, MIDGE_INFLIGHT_MAX, &number)) {
         return false;
     }
-    settings->core.policy.inflight_max = (uint16_t)(number == 0 ? 4096 : number);
+    settings->core.policy.inflight_max = (uint16_t)(number == 0 ? MIDGE_INFLIGHT_MAX : number);
     return true;
 }
 
