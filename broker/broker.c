@@ -14,10 +14,13 @@
 /* What any call may have made possible: wills that are due, connections that need not wait any longer. */
 static void settle(struct midge *b)
 {
+    /* What one will leaves over may be enough for the next; each is tried once. */
+    midge_index tries = b->connections.used;
     do {
         midge_wills_run(b);
         midge_wake_all(b);
-    } while (b->waits[MIDGE_WAIT_WILL].head != 0);
+    } while (b->waits[MIDGE_WAIT_WILL].head != 0 && tries-- > 0);
+    midge_wills_run(b);
     midge_output_feed_starved(b);
 }
 
