@@ -1,0 +1,11 @@
+# Cuts the C code out of the porting guide: cmake -D GUIDE=port/README.md -D LOOP=guide_loop.h -P guide_loop.cmake
+file(READ ${GUIDE} text)
+string(FIND "${text}" "```c\n" start)
+if(start EQUAL -1)
+    message(FATAL_ERROR "${GUIDE} has no C code")
+endif()
+math(EXPR start "${start} + 5")
+string(SUBSTRING "${text}" ${start} -1 text)
+string(FIND "${text}" "```\n" end)
+string(SUBSTRING "${text}" 0 ${end} text)
+file(WRITE ${LOOP} "${text}")

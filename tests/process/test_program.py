@@ -1,0 +1,143 @@
+"""The Linux program from outside: its command line, its errors, where it listens, and how it ends."""
+
+import argparse
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from process import DEADLINE_S, Process
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
+import wire  # noqa: E402
+
+OPTIONS = None
+
+
+def run(*arguments):
+    return subprocess.run(
+        [OPTIONS.midge, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
+def config(test, text):
+    """A file that holds this configuration."""
+    file = tempfile.NamedTemporaryFile("w", suffix=".conf")
+    test.addCleanup(file.close)
+    file.write(text)
+    file.flush()
+    return file.name
+
+
+class TestCommandLine(unittest.TestCase):
+    def assert_fails(self, result, *words):
+        """One line on stderr, which has these words."""
+        self.assertNotEqual(0, result.returncode)
+        self.assertEqual("", result.stdout)
+        self.assertEqual(1, result.stderr.count("\n"), result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+    def test_what_it_prints(self):
+        self.assertRegex(run("--version").stdout, r"^midge version \d+\.\d+\.\d+\n$")
+        self.assertIn("usage: midge", run("-h").stdout)
+        self.assertIn("max_packet_size", run("--options").stdout)
+        for option in ("--version", "-h", "--options"):
+            self.assertEqual(0, run(option).returncode)
+
+    def test_bad_options(self):
+        for arguments, word in ((["--nonsense"], "--nonsense"), (["-p"], "-p"), (["-p", "x1"], "x1"), (["stray"], "stray")):
+            self.assert_fails(run(*arguments), word, "-h" if word != "x1" else "number")
+        self.assert_fails(run("-c", "/nonexistent.conf"), "/nonexistent.conf")
+
+    def test_port_that_is_taken(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            self.assert_fails(run("-p", str(port)), str(port))
+
+    def test_bad_configuration(self):
+        for line in ("max_packet_sise 1000", "max_qos 3", "limit_blocks 1"):
+            word = line.split()[0]
+            path = config(self, f"allow_anonymous true\n{line}\n")
+            self.assert_fails(run("-c", path, "--test-config"), path, "2", word)
+            self.assert_fails(run("-c", path), path, "2", word)
+        self.assertEqual(0, run("-c", config(self, "max_qos 2\n"), "--test-config").returncode)
+
+    def test_table_of_memory_adds_up(self):
+        result = run("-c", config(self, "max_connections 100\nlimit_blocks 1000\n"), "--memory")
+        self.assertEqual(0, result.returncode)
+        rows = re.findall(r"^(\S.*?) +(\d+) +(\d+) +(\d+)$", result.stdout, flags=re.M)
+        sums = {name: int(size) for name, size in re.findall(r"^(core|total) +(\d+)$", result.stdout, flags=re.M)}
+        for name, count, each, size in rows:
+            self.assertEqual((int(count) * int(each) + 7) // 8 * 8, int(size), name)
+        names = [row[0] for row in rows]
+        core = rows[: names.index("sockets")]
+        self.assertEqual(sums["core"], sum(int(row[3]) for row in core))
+        self.assertEqual(sums["total"], sum(int(row[3]) for row in rows))
+        self.assertIn(("blocks", "1000"), [row[:2] for row in rows])
+
+
+class TestRunning(unittest.TestCase):
+    def start(self, *arguments):
+        midge = Process([OPTIONS.midge, *arguments])
+        self.addCleanup(midge.kill)
+        return midge
+
+    def test_port_option_is_loopback_and_anonymous(self):
+        midge = self.start("-p", "0")
+        client = wire.connected(midge.address(), "somebody")
+        self.addCleanup(client.socket.close)
+        inodes = {link.readlink().name for link in pathlib.Path(f"/proc/{midge.process.pid}/fd").iterdir() if link.is_symlink()}
+        listening = []
+        for table in ("tcp", "tcp6"):
+            for line in pathlib.Path(f"/proc/{midge.process.pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                    listening.append(fields[1].split(":")[0])
+        self.assertIn("0100007F", listening)
+        self.assertLessEqual(set(listening), {"0100007F", "00000000000000000000000001000000"})
+
+    def test_signals_end_it_cleanly(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number):
+                midge = self.start("-p", "0")
+                address = midge.address()
+                clients = [wire.connected(address, f"client-{i}") for i in range(20)]
+                clients.append(wire.Client(address))
+                clients[0].subscribe(("#", 1))
+                midge.signal(number)
+                for client in clients:
+                    self.assertEqual([], client.expect_close())
+                    client.cut()
+                self.assertEqual(0, midge.end())
+
+    def test_verbose_logs_each_packet(self):
+        midge = self.start("-p", "0", "-v")
+        client = wire.connected(midge.address(), "talker")
+        client.publish("some/topic", "x", 1)
+        client.disconnect()
+        for words in ("CONNECT", "CONNACK", "PUBLISH.*some/topic", "PUBACK", "DISCONNECT"):
+            self.assertIn("talker", midge.wait_log(words))
+
+    def test_limit_that_is_hit_is_named(self):
+        midge = self.start("-c", config(self, "listener 0 127.0.0.1\nallow_anonymous true\nmax_packet_size 1000\n"))
+        client = wire.connected(midge.address(), "big-talker")
+        client.send(wire.publish_packet("some/topic", b"x" * 2000))
+        client.expect_close()
+        client.cut()
+        line = midge.wait_log("max_packet_size")
+        self.assertIn("big-talker", line)
+        self.assertRegex(line, r"20\d\d")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--midge", required=True)
+    OPTIONS, rest = parser.parse_known_args()
+    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")

@@ -1,0 +1,183 @@
+/* The seeded hash against its definition, the panic, and the small helpers. */
+#include "base.h"
+
+#include "unit.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static uint32_t rotated(uint32_t x, unsigned bits)
+{
+    return (x << bits) | (x >> (32 - bits));
+}
+
+static void oracle_rounds(uint32_t v[4], int rounds)
+{
+    while (rounds-- > 0) {
+        v[0] += v[1];
+        v[1] = rotated(v[1], 5);
+        v[1] ^= v[0];
+        v[0] = rotated(v[0], 16);
+        v[2] += v[3];
+        v[3] = rotated(v[3], 8);
+        v[3] ^= v[2];
+        v[0] += v[3];
+        v[3] = rotated(v[3], 7);
+        v[3] ^= v[0];
+        v[2] += v[1];
+        v[1] = rotated(v[1], 13);
+        v[1] ^= v[2];
+        v[2] = rotated(v[2], 16);
+    }
+}
+
+/* HalfSipHash-1-3 over the tweak in four bytes and the string; the last word counts the bytes of the string. */
+static uint32_t oracle_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
+{
+    uint8_t padded[512] = {0};
+    for (uint32_t i = 0; i < 4; i++) {
+        padded[i] = (uint8_t)(tweak >> (8 * i));
+    }
+    memcpy(padded + 4, bytes, size);
+    uint32_t words = (4 + size) / 4 + 1;
+    padded[words * 4 - 1] = (uint8_t)size;
+    uint32_t k0 = (uint32_t)seed;
+    uint32_t k1 = (uint32_t)(seed >> 32);
+    uint32_t v[4] = {k0, k1, 0x6c796765 ^ k0, 0x74656462 ^ k1};
+    for (uint32_t i = 0; i < words; i++) {
+        uint32_t word = 0;
+        for (uint32_t k = 4; k-- > 0;) {
+            word = word << 8 | padded[4 * i + k];
+        }
+        v[3] ^= word;
+        oracle_rounds(v, 1);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xff;
+    oracle_rounds(v, 3);
+    return v[1] ^ v[3];
+}
+
+static void hash_equals_its_definition(void **state)
+{
+    (void)state;
+    uint8_t bytes[300];
+    unit_fill(bytes, sizeof(bytes), 3);
+    const uint64_t seeds[] = {0, 1, UINT64_MAX, UINT64_C(0x0123456789abcdef)};
+    const uint32_t tweaks[] = {0, 1, 65534, UINT32_MAX};
+    for (uint32_t size = 0; size <= sizeof(bytes); size++) {
+        for (uint32_t i = 0; i < UNIT_COUNT(seeds); i++) {
+            uint8_t *copy = unit_copy(bytes, size);
+            assert_int_equal(midge_hash(seeds[i], tweaks[i], copy, size), oracle_hash(seeds[i], tweaks[i], bytes, size));
+            free(copy);
+        }
+    }
+}
+
+static void hash_does_not_depend_on_the_pieces(void **state)
+{
+    (void)state;
+    uint8_t bytes[24];
+    unit_fill(bytes, sizeof(bytes), 5);
+    for (uint32_t size = 0; size <= sizeof(bytes); size++) {
+        uint32_t whole = midge_hash(42, 7, bytes, size);
+        for (uint32_t first = 0; first <= size; first++) {
+            for (uint32_t second = first; second <= size; second++) {
+                struct midge_hash hash;
+                midge_hash_begin(&hash, 42, 7);
+                midge_hash_add(&hash, bytes, first);
+                midge_hash_add(&hash, bytes + first, second - first);
+                midge_hash_add(&hash, bytes + second, size - second);
+                assert_int_equal(midge_hash_end(&hash), whole);
+            }
+        }
+    }
+}
+
+static void hash_depends_on_each_bit(void **state)
+{
+    (void)state;
+    uint8_t bytes[9] = {0};
+    uint32_t before = midge_hash(1, 2, bytes, sizeof(bytes));
+    for (uint32_t bit = 0; bit < 8 * sizeof(bytes); bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_not_equal(midge_hash(1, 2, bytes, sizeof(bytes)), before);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (uint32_t bit = 0; bit < 64; bit++) {
+        assert_int_not_equal(midge_hash(UINT64_C(1) ^ UINT64_C(1) << bit, 2, bytes, sizeof(bytes)), before);
+    }
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        assert_int_not_equal(midge_hash(1, 2u ^ 1u << bit, bytes, sizeof(bytes)), before);
+    }
+    for (uint32_t size = 0; size < sizeof(bytes); size++) {
+        assert_int_not_equal(midge_hash(1, 2, bytes, size), before);
+    }
+}
+
+static void buckets_are_in_range_and_even(void **state)
+{
+    (void)state;
+    const uint32_t counts[] = {1, 2, 3, 1000, 65534, 16777214, UINT32_MAX};
+    for (uint32_t i = 0; i < UNIT_COUNT(counts); i++) {
+        assert_int_equal(midge_hash_bucket(0, counts[i]), 0);
+        assert_int_equal(midge_hash_bucket(UINT32_MAX, counts[i]), counts[i] - 1);
+    }
+    uint32_t used[64] = {0};
+    for (uint32_t i = 0; i < 64000; i++) {
+        uint8_t bytes[4] = {(uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 0};
+        used[midge_hash_bucket(midge_hash(9, 0, bytes, sizeof(bytes)), 64)]++;
+    }
+    for (uint32_t i = 0; i < 64; i++) {
+        assert_in_range(used[i], 800, 1200);
+    }
+}
+
+static void bytes_in_network_order(void **state)
+{
+    (void)state;
+    for (uint32_t value = 0; value <= UINT16_MAX; value++) {
+        uint8_t bytes[2];
+        midge_put_u16(bytes, (uint16_t)value);
+        assert_int_equal(bytes[0], value / 256);
+        assert_int_equal(bytes[1], value % 256);
+        assert_int_equal(midge_get_u16(bytes), value);
+    }
+    assert_int_equal(midge_min(1, 2), 1);
+    assert_int_equal(midge_min(2, 1), 1);
+    assert_int_equal(midge_min(UINT32_MAX, UINT32_MAX), UINT32_MAX);
+}
+
+/* Ends the child with success where the trap came after the place was noted. */
+static void trapped(int number)
+{
+    (void)number;
+    _exit(midge_panic_place == 0x00050123 ? 0 : 2);
+}
+
+static void panic_notes_its_place_and_traps(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGILL, trapped);
+        signal(SIGTRAP, trapped);
+        midge_panic(0x00050123);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hash_equals_its_definition), cmocka_unit_test(hash_does_not_depend_on_the_pieces),
+        cmocka_unit_test(hash_depends_on_each_bit),   cmocka_unit_test(buckets_are_in_range_and_even),
+        cmocka_unit_test(bytes_in_network_order),     cmocka_unit_test(panic_notes_its_place_and_traps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
