@@ -1,0 +1,119 @@
+/* A peer by Paho's synchronous library, MQTTClient. */
+#include "peer.h"
+
+#include <MQTTClient.h>
+
+#include <string.h>
+
+const char *const library = "MQTTClient";
+
+static int message_arrived(void *context, char *topic, int topic_size, MQTTClient_message *from)
+{
+    struct message message = {.payload = from->payload,
+                              .size = (size_t)from->payloadlen,
+                              .qos = from->qos,
+                              .retained = from->retained != 0,
+                              .dup = from->dup != 0};
+    peer_arrived(context, topic, topic_size > 0 ? (size_t)topic_size : strlen(topic), &message);
+    MQTTClient_freeMessage(&from);
+    MQTTClient_free(topic);
+    return 1;
+}
+
+static void connection_lost(void *context, char *cause)
+{
+    (void)cause;
+    peer_lost(context);
+}
+
+struct peer *peer_new(const char *client_id)
+{
+    struct peer *peer = peer_init(client_id);
+    int error = MQTTClient_create(&peer->client, settings.uri, client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL);
+    CHECK(error == MQTTCLIENT_SUCCESS, "MQTTClient_create: %d", error);
+    error = MQTTClient_setCallbacks(peer->client, peer, connection_lost, message_arrived, NULL);
+    CHECK(error == MQTTCLIENT_SUCCESS, "MQTTClient_setCallbacks: %d", error);
+    return peer;
+}
+
+void peer_free(struct peer *peer)
+{
+    MQTTClient_destroy(&peer->client);
+    peer_destroy(peer);
+}
+
+int peer_connect(struct peer *peer, const struct how *how)
+{
+    MQTTClient_connectOptions options = MQTTClient_connectOptions_initializer;
+    MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
+    options.cleansession = how->clean;
+    options.MQTTVersion = how->level_3 ? MQTTVERSION_3_1 : MQTTVERSION_3_1_1;
+    options.keepAliveInterval = how->keepalive_s > 0 ? how->keepalive_s : 60;
+    options.reliable = 0; /* More than one message on its way at once. */
+    options.connectTimeout = DEADLINE_S;
+    if (how->inflight > 0) {
+        options.maxInflightMessages = how->inflight;
+    }
+    if (how->will != NULL) {
+        will.topicName = how->will->topic;
+        will.message = how->will->payload;
+        will.qos = how->will->qos;
+        will.retained = how->will->retain;
+        options.will = &will;
+    }
+    struct sockets before;
+    sockets_note(&before);
+    peer->lost = false;
+    int code = MQTTClient_connect(peer->client, &options);
+    CHECK(code >= 0, "%s: MQTTClient_connect: %d", peer->client_id, code);
+    if (code == 0) {
+        peer->socket = sockets_new(&before);
+        peer->session_present = options.returned.sessionPresent != 0;
+    }
+    return code;
+}
+
+void peer_disconnect(struct peer *peer)
+{
+    int error = MQTTClient_disconnect(peer->client, DEADLINE_S * 1000);
+    CHECK(error == MQTTCLIENT_SUCCESS || (peer->lost && error == MQTTCLIENT_DISCONNECTED), "%s: MQTTClient_disconnect: %d",
+          peer->client_id, error);
+}
+
+int peer_subscribe(struct peer *peer, const char *filter, int qos)
+{
+    char *filters[] = {(char *)(uintptr_t)filter};
+    int granted[] = {qos};
+    int error = MQTTClient_subscribeMany(peer->client, 1, filters, granted);
+    CHECK(error == MQTTCLIENT_SUCCESS, "%s: subscribing to %s: %d", peer->client_id, filter, error);
+    return granted[0];
+}
+
+void peer_unsubscribe(struct peer *peer, const char *filter)
+{
+    int error = MQTTClient_unsubscribe(peer->client, filter);
+    CHECK(error == MQTTCLIENT_SUCCESS, "%s: unsubscribing from %s: %d", peer->client_id, filter, error);
+}
+
+void peer_send(struct peer *peer, const char *topic, const void *payload, size_t size, int qos, bool retain)
+{
+    MQTTClient_message message = MQTTClient_message_initializer;
+    message.payload = (void *)(uintptr_t)payload;
+    message.payloadlen = (int)size;
+    message.qos = qos;
+    message.retained = retain;
+    int error = MQTTClient_publishMessage(peer->client, topic, &message, NULL);
+    CHECK(error == MQTTCLIENT_SUCCESS, "%s: publishing to %s: %d", peer->client_id, topic, error);
+}
+
+void peer_flush(struct peer *peer)
+{
+    MQTTClient_deliveryToken *tokens = NULL;
+    int error = MQTTClient_getPendingDeliveryTokens(peer->client, &tokens);
+    CHECK(error == MQTTCLIENT_SUCCESS, "%s: MQTTClient_getPendingDeliveryTokens: %d", peer->client_id, error);
+    for (int i = 0; tokens != NULL && tokens[i] != -1; i++) {
+        error = MQTTClient_waitForCompletion(peer->client, tokens[i], DEADLINE_S * 1000);
+        CHECK(error == MQTTCLIENT_SUCCESS, "%s: message not acknowledged: %d", peer->client_id, error);
+    }
+    MQTTClient_free(tokens);
+}
