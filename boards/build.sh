@@ -1,0 +1,51 @@
+#!/bin/sh
+# Builds the firmware of a board, prints its table of flash and RAM, and with --run boots it in QEMU:
+#
+#     boards/build.sh BOARD [--run [PORT]] [--quiet]
+#
+# The images are build/firmware/BOARD/midge.elf and midge.bin. PORT is the host's port that leads to the board's 1883.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+board=${1:-}
+if [ ! -e "$root/boards/$board/board.cmake" ] || [ -z "$board" ]; then
+    echo "usage: boards/build.sh BOARD [--run [PORT]] [--quiet], where BOARD is one of:" >&2
+    for file in "$root"/boards/*/board.cmake; do
+        echo "    $(basename "$(dirname "$file")")" >&2
+    done
+    exit 2
+fi
+shift
+run= quiet= port=1883
+while [ $# -gt 0 ]; do
+    case $1 in
+    --run) run=yes ;;
+    --quiet) quiet=yes ;;
+    [0-9]*) port=$1 ;;
+    *) echo "build.sh: what is \"$1\"?" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+"$root/boards/fetch.sh" lwip
+build=$root/build/firmware/$board
+if [ ! -e "$build/build.ninja" ]; then
+    cmake -S "$root/boards" -B "$build" -G Ninja -DBOARD="$board" -DLWIP_DIR="$root/build/third-party/lwip" \
+        -DCMAKE_TOOLCHAIN_FILE="$root/boards/toolchain.cmake" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
+fi
+ninja -C "$build" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
+[ -n "$quiet" ] || cat "$build/midge.txt"
+[ -n "$run" ] || exit 0
+
+cat <<END
+
+$board in QEMU; its port 1883 is 127.0.0.1:$port. Once it says "listening":
+
+    mosquitto_sub -p $port -t 'test/#' -v
+    mosquitto_pub -p $port -t test/hello -m world
+
+p shows the pools. Ctrl-A X ends QEMU.
+
+END
+exec qemu-system-arm -M "$board" -nographic -kernel "$build/midge.elf" \
+    -nic "user,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:$port-:1883"

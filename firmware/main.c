@@ -1,0 +1,79 @@
+/* The firmware: a board, lwIP and the broker in one loop, which sleeps when there is nothing to do. */
+#include "board.h"
+#include "board_limits.h"
+#include "console.h"
+#include "log.h"
+#include "network.h"
+#include "random.h"
+#include "report.h"
+#include "server.h"
+
+#define MQTT_PORT 1883u
+
+static uint64_t memory[MIDGE_MEMORY_SIZE(BOARD_LIMITS) / sizeof(uint64_t)];
+static struct midge_server_connection connections[BOARD_CONNECTIONS];
+static struct midge_server server = {.connections = connections, .connection_count = BOARD_CONNECTIONS};
+
+static void log_record(void *context, const struct midge_log *record)
+{
+    static char line[BOARD_LINE_SIZE];
+    struct midge_text text;
+    char peer[24];
+
+    (void)context;
+    midge_server_peer(record->conn, peer, sizeof peer);
+    midge_text_start(&text, line, sizeof line);
+    midge_log_line(&text, record, peer);
+    midge_console_line(&text);
+}
+
+static struct midge *start_broker(void)
+{
+    static const struct midge_limits limits = {BOARD_LIMITS};
+    struct midge_config config = {.limits = limits, .hash_seed = midge_random_u64(), .log = log_record};
+
+    midge_policy_default(&config.policy);
+    config.policy.packet_size_max = BOARD_PACKET_SIZE_MAX;
+    config.policy.inflight_max = BOARD_INFLIGHT_MAX;
+    midge_report_start(&limits);
+    return midge_init(memory, sizeof memory, &config, NULL);
+}
+
+static void obey(int command)
+{
+    if (command == 'p') {
+        midge_report_pools(&server);
+    } else if (command >= 0 && command != '\r' && command != '\n') {
+        midge_console_say("commands: p shows the pools");
+    }
+}
+
+int main(void)
+{
+    bool said = false;
+
+    midge_board_init();
+    midge_random_stir(midge_board_entropy());
+    server.broker = start_broker();
+    midge_network_start();
+    if (!server.broker || !midge_server_start(&server, MQTT_PORT)) {
+        midge_console_say("limits do not fit: nothing works");
+        midge_console_flush();
+        midge_board_restart();
+    }
+    (void)midge_board_watchdog_start();
+    for (;;) {
+        bool busy = midge_network_turn();
+
+        (void)midge_server_turn(midge_board_now_ms());
+        if (!said && midge_network_ready()) {
+            said = true;
+            midge_console_say("listening on port 1883");
+        }
+        obey(midge_board_console_get());
+        midge_board_watchdog_feed();
+        if (!midge_console_turn() && !busy) {
+            midge_board_sleep();
+        }
+    }
+}

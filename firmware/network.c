@@ -1,0 +1,144 @@
+#include "network.h"
+
+#include "board.h"
+#include "board_limits.h"
+#include "console.h"
+#include "random.h"
+
+#include "lwip/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/init.h"
+#include "lwip/netif.h"
+#include "lwip/stats.h"
+#include "lwip/sys.h"
+#include "lwip/timeouts.h"
+#include "netif/ethernet.h"
+
+#if MIDGE_LWIP_MDNS
+#include "lwip/apps/mdns.h"
+#include "lwip/igmp.h"
+#endif
+
+#include <string.h>
+
+/* Frames taken in one turn, before the broker gets its chance to answer. */
+#define FRAMES_PER_TURN 8
+
+/* How long DHCP may take before the board falls back on the address that was built in; DHCP goes on asking all the same. */
+#define DHCP_PATIENCE_MS 10000u
+
+static struct netif interface;
+static bool fell_back;
+
+u32_t sys_now(void)
+{
+    return (u32_t)midge_board_now_ms();
+}
+
+static err_t send_frame(struct netif *netif, struct pbuf *frame)
+{
+    (void)netif;
+    if (!midge_board_ethernet_send(frame)) {
+        LINK_STATS_INC(link.drop);
+        return ERR_IF;
+    }
+    return ERR_OK;
+}
+
+static err_t start_interface(struct netif *netif)
+{
+    netif->name[0] = 'e';
+    netif->name[1] = 'n';
+    netif->hostname = "midge";
+    netif->mtu = BOARD_MTU;
+    netif->hwaddr_len = 6;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP;
+    netif->output = etharp_output;
+    netif->linkoutput = send_frame;
+    midge_board_ethernet_init(netif->hwaddr);
+    return ERR_OK;
+}
+
+static void say_address(struct netif *netif)
+{
+    char bytes[80], address[16];
+    struct midge_text text;
+
+    if (!netif_is_up(netif) || ip4_addr_isany_val(*netif_ip4_addr(netif))) {
+        return;
+    }
+    midge_text_start(&text, bytes, sizeof bytes);
+    midge_text_add(&text, "address ");
+    midge_text_add(&text, ip4addr_ntoa_r(netif_ip4_addr(netif), address, sizeof address));
+    midge_text_add(&text, dhcp_supplied_address(netif) ? " by DHCP" : " built in: no answer to DHCP");
+#if MIDGE_LWIP_MDNS
+    midge_text_add(&text, ", midge.local");
+    mdns_resp_announce(netif);
+#endif
+    midge_console_line(&text);
+}
+
+void midge_network_start(void)
+{
+    lwip_init();
+    (void)netif_add_noaddr(&interface, NULL, start_interface, ethernet_input);
+    netif_set_default(&interface);
+    netif_set_status_callback(&interface, say_address);
+    netif_set_link_up(&interface);
+    netif_set_up(&interface);
+#if MIDGE_LWIP_MDNS
+    mdns_resp_init();
+    (void)mdns_resp_add_netif(&interface, "midge", 60);
+    (void)mdns_resp_add_service(&interface, "midge", "_mqtt", DNSSD_PROTO_TCP, 1883, 60, NULL, NULL);
+#endif
+    if (dhcp_start(&interface) != ERR_OK) {
+        midge_console_say("DHCP did not start");
+    }
+}
+
+static ip4_addr_t address_of(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+    ip4_addr_t address;
+
+    IP4_ADDR(&address, a, b, c, d);
+    return address;
+}
+
+static void fall_back(void)
+{
+    ip4_addr_t address = address_of(BOARD_ADDRESS);
+    ip4_addr_t mask = address_of(BOARD_NETMASK);
+    ip4_addr_t gateway = address_of(BOARD_GATEWAY);
+
+    fell_back = true;
+    netif_set_addr(&interface, &address, &mask, &gateway);
+}
+
+bool midge_network_turn(void)
+{
+    struct pbuf *frame;
+    int frames;
+
+    for (frames = 0; frames < FRAMES_PER_TURN; frames++) {
+        if (!midge_board_ethernet_pending()) {
+            break;
+        }
+        frame = midge_board_ethernet_receive();
+        if (frame) {
+            midge_random_stir(midge_board_entropy_tick());
+            if (interface.input(frame, &interface) != ERR_OK) {
+                (void)pbuf_free(frame);
+            }
+        }
+    }
+    sys_check_timeouts();
+    if (!fell_back && !midge_network_ready() && midge_board_now_ms() >= DHCP_PATIENCE_MS) {
+        fall_back();
+    }
+    return frames > 0;
+}
+
+bool midge_network_ready(void)
+{
+    return !ip4_addr_isany_val(*netif_ip4_addr(&interface));
+}

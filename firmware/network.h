@@ -1,0 +1,16 @@
+/* The board's Ethernet under lwIP: frames in and out, the address, lwIP's timers. */
+#ifndef MIDGE_NETWORK_H
+#define MIDGE_NETWORK_H
+
+#include <stdbool.h>
+
+/* Starts the controller, lwIP and DHCP. The console says when there is an address. */
+void midge_network_start(void);
+
+/* Takes the frames that wait, a bounded number, and fires lwIP's timers. Returns true where it did something. */
+bool midge_network_turn(void);
+
+/* Is there an address to be reached at? */
+bool midge_network_ready(void);
+
+#endif

@@ -1,0 +1,122 @@
+"""What one message costs on a Cortex-M3, in instructions, by part of the image.
+
+    bench.py COUNT_SO [--board BOARD] [--messages N] [--check]
+
+Counts the instructions of a run with N messages and of one with none; the difference over N is a message's cost, with the
+driver, lwIP, the acknowledgements of TCP and the loop around it. A message has 32 bytes of payload and the next one is sent
+when the last one has arrived. The counts vary by about one percent from run to run, since frames are paced by the host.
+
+--check fails where a budget is exceeded.
+"""
+
+import argparse
+import bisect
+import collections
+import os
+import re
+import socket
+import sys
+import tempfile
+
+import board
+
+sys.path.insert(0, str(board.ROOT / "boards"))
+import sizes  # noqa: E402
+
+BUDGET_ALL, BUDGET_BROKER = 9000, 1500
+PAYLOAD = b"0123456789abcdef0123456789abcdef"
+
+
+class Parts:
+    """Which part of the image an address belongs to: from the linker's map."""
+
+    def __init__(self, map_path):
+        text = open(map_path, encoding="utf-8", errors="replace").read()
+        text = text[text.index("Linker script and memory map"):]
+        text = re.sub(r"\n (\.\S+)\n +0x", r"\n \1 0x", text)
+        found = []
+        for match in re.finditer(r"\n \.text\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (.*)", text):
+            if int(match.group(2), 16):
+                found.append((int(match.group(1), 16), sizes.part_of(match.group(3))))
+        self.found = sorted(found)
+        self.starts = [start for start, _ in self.found]
+
+    def of(self, address):
+        index = bisect.bisect(self.starts, address) - 1
+        return self.found[index][1] if index >= 0 else "fill"
+
+
+def counted(name, image, plugin, guest_port, run):
+    """The instructions of one run by part."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "counts")
+        one = board.Board(name, image=image, guest_port=guest_port, extra=["-plugin", f"{plugin},out={path}"])
+        with one:
+            run(one)
+        parts = Parts(one.image.with_suffix(".map"))
+        sums = collections.Counter()
+        with open(path, encoding="ascii") as file:
+            for line in file:
+                address, count = line.split()
+                sums[parts.of(int(address))] += int(count)
+        return sums
+
+
+def per_message(name, image, plugin, guest_port, scenario, messages):
+    few = counted(name, image, plugin, guest_port, lambda one: scenario(one, messages // 10))
+    many = counted(name, image, plugin, guest_port, lambda one: scenario(one, messages + messages // 10))
+    return {part: (many[part] - few[part]) / messages for part in many}
+
+
+def echo(one, messages):
+    with socket.create_connection(one.address) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.settimeout(board.DEADLINE_S)
+        for _ in range(messages):
+            peer.sendall(PAYLOAD)
+            got = b""
+            while len(got) < len(PAYLOAD):
+                data = peer.recv(4096)
+                board.expect(data, "the board closed the connection")
+                got += data
+
+
+def publish(qos):
+    def run(one, messages):
+        publisher, subscriber = one.client("publisher"), one.client("subscriber")
+        subscriber.subscribe(("bench/m3", qos))
+        for _ in range(messages):
+            publisher.publish("bench/m3", PAYLOAD, qos)
+            subscriber.receive_publish()
+    return run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plugin")
+    parser.add_argument("--board", default="lm3s6965evb")
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    rows = [("echo, no broker", per_message(options.board, "echo", options.plugin, 7, echo, options.messages))]
+    for qos in (0, 1, 2):
+        rows.append((f"PUBLISH at QoS {qos}, one subscriber",
+                     per_message(options.board, "midge", options.plugin, 1883, publish(qos), options.messages)))
+    parts = sorted({part for _, sums in rows for part in sums if part != "fill"})
+    print(f"Instructions for a message of {len(PAYLOAD)} bytes on {options.board} ({options.messages} messages)")
+    print(f"{'':<34}" + "".join(f"{part:>11}" for part in parts) + f"{'together':>11}")
+    for title, sums in rows:
+        print(f"{title:<34}" + "".join(f"{sums.get(part, 0):>11,.0f}" for part in parts) + f"{sum(sums.values()):>11,.0f}")
+    qos0 = rows[1][1]
+    wrong = []
+    if sum(qos0.values()) > BUDGET_ALL:
+        wrong.append(f"a message at QoS 0 costs {sum(qos0.values()):,.0f} instructions where the budget is {BUDGET_ALL:,}")
+    if qos0["broker"] > BUDGET_BROKER:
+        wrong.append(f"the broker's part of it is {qos0['broker']:,.0f} where the budget is {BUDGET_BROKER:,}")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""A board in the emulator: starts it, reads its console, asks it for its pools.
+
+    with Board("lm3s6965evb") as board:
+        client = board.client("a")      # a wire.Client that is connected
+        board.wait(r"Client a .*disconnect")
+        board.settled()                 # everything is free again
+
+The user network's forwarded port has a backlog of 1, so clients connect one after another: `client` waits for the CONNACK.
+"""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "interop"))
+import wire  # noqa: E402
+
+# Generous: they only bound how long a failing test hangs.
+DEADLINE_S = 60
+START_S = 60
+
+# What lwIP may want more of its heap than at the start when nobody is connected: DHCP speaks now and then.
+HEAP_SLACK_BYTES = 128
+
+
+class Failure(Exception):
+    """What a test found wrong."""
+
+
+def free_ports(count, kind=socket.SOCK_STREAM):
+    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def free_udp_ports(count):
+    return free_ports(count, socket.SOCK_DGRAM)
+
+
+class Board:
+    """`network` replaces the user network by other -nic arguments; `{port}` in them is the host's port. `extra` are more
+    arguments for the emulator."""
+
+    def __init__(self, name, image="midge", network=None, extra=(), guest_port=1883):
+        self.name = name
+        self.image = ROOT / "build" / "firmware" / name / f"{image}.elf"
+        self.network = network
+        self.extra = list(extra)
+        self.guest_port = guest_port
+        self.lines = []
+        self.partial = ""
+        self.changed = threading.Condition()
+        self.process = None
+        self.address = None
+        self.idle = {}  # the pools at the start: buffers may be in an Ethernet ring, mDNS keeps what it says
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, error, _):
+        if error is not None:
+            print(f"---- console of {self.name} ----", *self.lines[-60:], sep="\n", file=sys.stderr)
+        self.stop()
+
+    # ---- the emulator ----
+
+    def start(self):
+        port = free_ports(1)[0]
+        self.address = ("127.0.0.1", port)
+        network = self.network or [
+            "-nic", f"user,id=n0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:{self.guest_port}"]
+        command = ["qemu-system-arm", "-M", self.name, "-display", "none", "-monitor", "none", "-serial", "stdio",
+                   "-kernel", str(self.image), *network, *self.extra]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.wait(r"^listening on port", START_S)
+        if self.image.stem == "midge":
+            self.idle = self.pools()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process:
+            self.process.stdin.close()
+
+    def _read(self):
+        stream = self.process.stdout
+        while True:
+            data = os.read(stream.fileno(), 4096)
+            with self.changed:
+                if not data:
+                    self.lines.append("(the emulator ended)")
+                    self.changed.notify_all()
+                    stream.close()
+                    return
+                *whole, self.partial = (self.partial + data.decode(errors="replace")).split("\n")
+                self.lines += [line.rstrip("\r") for line in whole]
+                self.changed.notify_all()
+
+    # ---- the console ----
+
+    def mark(self):
+        """A place in the console's output, for `wait`."""
+        with self.changed:
+            return len(self.lines)
+
+    def wait(self, pattern, timeout=DEADLINE_S, since=0, count=1):
+        """Waits until `count` lines from `since` on match; returns the last of them."""
+        expression = re.compile(pattern)
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                found = [line for line in self.lines[since:] if expression.search(line)]
+                if len(found) >= count:
+                    return found[count - 1]
+                if self.lines[-1:] == ["(the emulator ended)"]:
+                    raise Failure(f"the emulator ended: {self.process.stderr.read().decode(errors='replace')}")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise Failure(f"the console never said {count} times: {pattern}")
+                self.changed.wait(left)
+
+    def say(self, characters):
+        self.process.stdin.write(characters.encode())
+        self.process.stdin.flush()
+
+    def pools(self):
+        """The pools as {name: (used, peak, capacity)}, with "stack": (untouched, size) and others as the console names them."""
+        since = self.mark()
+        self.say("p")
+        self.wait("^end of pools", since=since)
+        found = {}
+        with self.changed:
+            for line in self.lines[since:]:
+                match = re.match(r"  (.+): (\d+) used, (\d+) at most, of (\d+)$", line)
+                if match:
+                    found[match.group(1)] = tuple(int(number) for number in match.groups()[1:])
+                for name, number in re.findall(r"(frames lost|connections without room|writes tried again): (\d+)", line):
+                    found[name] = int(number)
+                match = re.match(r"  stack: (\d+) bytes never touched, of (\d+)", line)
+                if match:
+                    found["stack"] = (int(match.group(1)), int(match.group(2)))
+        return found
+
+    def settled(self, kept=None, timeout=DEADLINE_S):
+        """Waits until everything is free again, but for `kept`: {pool: used}. Returns the pools."""
+        kept = {"receive buffers": self.idle["receive buffers"][0], **(kept or {})}
+        deadline = time.monotonic() + timeout
+        while True:
+            pools = self.pools()
+            wrong = {
+                name: use for name, use in pools.items()
+                if isinstance(use, tuple) and len(use) == 3 and not name.startswith("TCP") and use[0] != kept.get(name, 0)}
+            # A PCB in TIME-WAIT is free for whoever needs it; what is under way to lingering peers ends within seconds.
+            if pools["TCP heap bytes"][0] > self.idle["TCP heap bytes"][0] + HEAP_SLACK_BYTES:
+                wrong["TCP heap bytes"] = pools["TCP heap bytes"]
+            if pools["TCP segments"][0] > 0:
+                wrong["TCP segments"] = pools["TCP segments"]
+            if not wrong:
+                return pools
+            if time.monotonic() > deadline:
+                raise Failure(f"not free again: {wrong}")
+            time.sleep(0.2)
+
+    # ---- clients ----
+
+    def open(self, **options):
+        """A transport connection."""
+        return wire.Client(self.address, **options)
+
+    def client(self, client_id, receive_buffer=None, **options):
+        """A client that is connected."""
+        client = self.open(receive_buffer=receive_buffer)
+        session_present, code = client.connect(client_id, **options)
+        if code != 0:
+            raise Failure(f"{client_id} was refused with {code}")
+        client.session_present = session_present
+        return client
+
+
+def stack_headroom(pools, least=1024):
+    untouched, size = pools["stack"]
+    print(f"stack: {untouched} of {size} bytes never touched")
+    if untouched < least:
+        raise Failure(f"only {untouched} bytes of the stack were never touched")
+
+
+def expect(condition, words):
+    if not condition:
+        raise Failure(words)

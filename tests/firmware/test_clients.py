@@ -1,0 +1,154 @@
+"""As many clients as the board has room for publish and subscribe at once for a minute; one more is refused cleanly.
+
+    test_clients.py BOARD [--seconds S] [--peers N]
+"""
+
+import argparse
+import collections
+import random
+import selectors
+import time
+
+import board
+import wire
+
+# Each client has one message of QoS 1 or 2 under way, of at most this many bytes: what the smallest board can hold for all of
+# them together. More would be an overload, which ends some connections by the overflow policy.
+PAYLOAD_SIZES = (0, 8, 32, 120, 400)
+
+
+class Peer:
+    """A client that publishes to its own topic and subscribes to two others', at QoS 0, 1 and 2 in turn."""
+
+    def __init__(self, one, number, count):
+        self.number = number
+        self.client = one.client(f"peer-{number}", clean=True, keepalive=60,
+                                 will=(f"will/{number}", f"peer {number} is gone", 1, False))
+        self.sent = collections.Counter()  # by QoS
+        self.unacknowledged = set()
+        self.got = {}  # (publisher, qos): the last number
+        self.count = collections.Counter()
+        codes = self.client.subscribe((f"load/{(number + 1) % count}/+", 2), (f"load/{(number + 2) % count}/#", 2))
+        board.expect(codes == [2, 2], f"subscribing gave {codes}")
+
+    def publish(self, chance):
+        if self.unacknowledged:
+            return
+        qos = chance.randrange(3)
+        self.sent[qos] += 1
+        packet_id = self.client.identifier() if qos else 0
+        if qos:
+            self.unacknowledged.add(packet_id)
+        payload = f"{self.sent[qos]} ".encode() + b"x" * chance.choice(PAYLOAD_SIZES)
+        self.client.send(wire.publish_packet(f"load/{self.number}/q{qos}", payload, qos, packet_id))
+
+    def handle(self, found):
+        if found.type == wire.PUBLISH:
+            message = self.client._message(found)
+            publisher, qos = int(message.topic.split("/")[1]), int(message.topic[-1])
+            number = int(message.payload.split(b" ")[0])
+            last = self.got.get((publisher, qos), 0)
+            if qos > 0:
+                board.expect(number == last + 1, f"{message.topic}: {number} after {last}")
+            else:
+                board.expect(number > last, f"{message.topic}: {number} after {last}")
+            self.got[publisher, qos] = number
+            self.count[qos] += 1
+            self.client.acknowledge(message)
+        elif found.type in (wire.PUBACK, wire.PUBCOMP):
+            self.unacknowledged.remove(int.from_bytes(found.body[:2], "big"))
+        elif found.type == wire.PUBREC:
+            self.client.send(wire.packet(wire.PUBREL, 2, found.body[:2]))
+        elif found.type == wire.PUBREL:
+            self.client.send(wire.packet(wire.PUBCOMP, 0, found.body[:2]))
+        else:
+            raise board.Failure(f"peer {self.number} got {found}")
+
+    def read(self):
+        data = self.client.socket.recv(65536)
+        board.expect(data, f"peer {self.number} was disconnected")
+        self.client.buffer += data
+        while True:
+            found = self.client._parse()
+            if not found:
+                return
+            self.handle(found)
+
+
+def one_too_many(one):
+    """It is told why, and its connection is closed: no RST destroys the CONNACK."""
+    for number in range(3):
+        client = one.open()
+        present, code = client.connect(f"too-many-{number}", clean=True)
+        board.expect((present, code) == (0, 3), f"one client too many got CONNACK {code}")
+        board.expect(client.expect_close() == [], "there was more than a CONNACK")
+        client.socket.close()
+    one.wait("too-many-2.*too many clients")
+
+
+def turn(peers, selector, chance, seconds):
+    """Publishes for so long, then waits for all that is under way."""
+    deadline = time.monotonic() + seconds
+    give_up = deadline + board.DEADLINE_S
+    while True:
+        publishing = time.monotonic() < deadline
+        if publishing:
+            for peer in peers:
+                if chance.random() < 0.2:
+                    peer.publish(chance)
+        for key, _ in selector.select(0.01):
+            key.data.read()
+        if not publishing and finished(peers):
+            return
+        if time.monotonic() > give_up:
+            raise board.Failure("; ".join(f"peer {peer.number}: sent {dict(peer.sent)}, waits for {len(peer.unacknowledged)}, "
+                                          f"got {peer.got}" for peer in peers))
+
+
+def finished(peers):
+    count = len(peers)
+    for peer in peers:
+        for step in (1, 2):
+            publisher = peers[(peer.number + step) % count]
+            for qos in (1, 2):
+                if peer.got.get((publisher.number, qos), 0) != publisher.sent[qos]:
+                    return False
+        if peer.unacknowledged:
+            return False
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("board")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--peers", type=int, default=16, help="how many of the clients talk; the others only stay")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    chance = random.Random(options.seed)
+    with board.Board(options.board) as one:
+        room = one.pools()["connections"][2]
+        # The boards keep 2 or 4 connections for those who are still to be told that there is no room.
+        clients = room - (2 if room < 64 else 4)
+        count = min(options.peers, clients)
+        fillers = [one.client(f"filler-{i}") for i in range(clients - count)]
+        peers = [Peer(one, number, count) for number in range(count)]
+        one_too_many(one)
+        selector = selectors.DefaultSelector()
+        for peer in peers:
+            selector.register(peer.client.socket, selectors.EVENT_READ, peer)
+        turn(peers, selector, chance, options.seconds)
+        sent, got = collections.Counter(), collections.Counter()
+        for peer in peers:
+            sent += peer.sent
+            got += peer.count
+        print(f"{count} clients: sent {dict(sent)}, received {dict(got)} by QoS")
+        board.expect(got[0] > sent[0], "hardly any message of QoS 0 arrived")
+        for client in [peer.client for peer in peers] + fillers:
+            client.disconnect()
+        board.stack_headroom(one.settled())
+
+
+if __name__ == "__main__":
+    main()

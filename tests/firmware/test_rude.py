@@ -1,0 +1,102 @@
+"""Slow readers, half-sent packets and peers that vanish hurt nobody else, and leave nothing behind."""
+
+import sys
+import time
+
+import board
+import relay
+import wire
+
+ROUNDS = 60
+
+
+def healthy_pair(one, rounds=ROUNDS):
+    """A publisher and a subscriber to whom all that happens must not matter."""
+    with one.client("healthy-in") as publisher, one.client("healthy-out") as subscriber:
+        subscriber.subscribe(("healthy", 1))
+        for number in range(rounds):
+            publisher.publish("healthy", f"{number} ".encode() + b"h" * 200, 1)
+            message = subscriber.receive_publish()
+            board.expect(message.payload.startswith(f"{number} ".encode()), f"got {message.payload[:10]} as number {number}")
+        publisher.disconnect()
+        subscriber.disconnect()
+
+
+def slow_readers(name):
+    """Eight subscribers never read while they are flooded. They pin what their share allows, no more."""
+    with board.Board(name) as one:
+        slow = [one.client(f"slow-{i}", receive_buffer=2048) for i in range(8)]
+        for client in slow:
+            client.subscribe(("flood", 0))
+        flooder = one.client("flooder")
+        # The user network and the kernel hold some hundred KB for each reader before the board feels that nobody reads.
+        for _ in range(1500):
+            flooder.publish("flood", b"f" * 1400, 0)
+        flooder.ping()
+        healthy_pair(one)
+        flooder.disconnect()
+        for client in slow:
+            client.reset()
+        board.stack_headroom(one.settled())
+
+
+def half_sent(name):
+    """Packets that end in the middle, at each of their bytes; and the CONNECT that never ends."""
+    whole = wire.publish_packet("half", b"p" * 1200, 1, 7)
+    with board.Board(name) as one:
+        halves = []
+        for i, size in enumerate((1, 2, 4, 8, 10, 300, 700, len(whole) - 1)):
+            client = one.client(f"half-{i}", will=("half/will", "", 0, False))
+            client.send(whole[:size])
+            halves.append(client)
+        mute = one.open()
+        mute.send(wire.connect_packet("mute")[:9])
+        healthy_pair(one)
+        halves[-1].send(whole[-1:])
+        board.expect(halves[-1].receive().type == wire.PUBACK, "the packet that was completed was not acknowledged")
+        for client in halves:
+            client.cut()
+        mute.cut()
+        one.settled()
+
+
+def refuses_what_is_too_large(name):
+    """A packet above the limit ends its sender, with a line that says so, before its bytes have come."""
+    with board.Board(name) as one:
+        client = one.client("large")
+        client.send(wire.publish_packet("large", b"l" * 200000, 0)[:2000])
+        client.expect_close()
+        one.wait("large.*too large")
+        client.socket.close()
+        one.settled()
+
+
+def vanishes(name):
+    """A peer that answers nothing any more: found by MQTT's keep alive."""
+    with relay.Relay(0) as wires:
+        with board.Board(name, network=wires.board_network()) as one:
+            one.address = ("127.0.0.1", wires.forwarded)
+            gone = one.client("vanishes", keepalive=4)
+            keeps = one.client("keeps-alive-by-tcp", keepalive=0)
+            since = one.mark()
+            wires.silence = True
+            one.wait("vanishes.*exceeded keep alive", since=since)
+            one.wait("keeps-alive-by-tcp.*closed", since=since, timeout=240)
+            wires.silence = False
+            gone.cut()
+            keeps.cut()
+            one.settled()
+
+
+CASES = (slow_readers, half_sent, refuses_what_is_too_large, vanishes)
+
+
+def main(name):
+    for case in CASES:
+        start = time.monotonic()
+        case(name)
+        print(f"{case.__name__}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
