@@ -440,6 +440,5 @@ void world_pass(struct world *world, uint64_t ms)
 void world_oversleep(struct world *world, uint64_t ms)
 {
     world->now += ms;
-    uint64_t before = world->deadline > 0 ? world->deadline - 1 : 0;
-    (void)midge_advance(world->broker, world->now < before ? world->now : before);
+    midge_time(world->broker, world->now);
 }
