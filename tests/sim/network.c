@@ -198,8 +198,8 @@ void network_receive(struct world *w, struct link *link, bool everything)
 {
     size_t size = everything ? bytes_size(&link->out) : draw_chunk(w, bytes_size(&link->out));
     /* Without the broker's trace nobody could tell which of two packets caused what. */
-    if (!w->scenario.trace && link->packet_begin < link->packet_end &&
-        link->packets[link->packet_begin].end < link->consumed + size) {
+    bool limited = !w->scenario.trace && (link->state == LINK_OPEN || link->state == LINK_ACCEPTED);
+    if (limited && link->packet_begin < link->packet_end && link->packets[link->packet_begin].end < link->consumed + size) {
         size = (size_t)(link->packets[link->packet_begin].end - link->consumed);
     }
     uint64_t before = link->consumed;

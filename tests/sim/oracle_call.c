@@ -7,6 +7,7 @@
 void oracle_call(struct world *w, struct link *link)
 {
     w->record_count = 0;
+    w->call_filters = 0;
     midge_metrics(w->broker, &w->before);
     w->call_link = link != NULL ? link->index : NOBODY;
 }

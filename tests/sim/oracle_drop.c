@@ -150,6 +150,9 @@ static void drop_receiver(struct world *w, const struct record *record, uint32_t
         if (s->online == (record->reason == MIDGE_QUEUE_FULL_OFFLINE)) {
             fail_drop(w, record, "the client's presence is otherwise");
         }
+        if (p->displaced[session]) {
+            fail_drop(w, record, "older messages were dropped to make room for it");
+        }
         check_full(w, s, qos, record);
         break;
     default:
@@ -205,6 +208,7 @@ static void drop_oldest(struct world *w, const struct record *record, uint32_t s
         fail_drop(w, record, "no such message waits in its queue (those of which a part was sent, and those in flight, stay)");
     }
     check_full(w, s, w->publication.qos[session], record);
+    w->publication.displaced[session] = true;
     lose(w, session, &s->queue, delivery, record->reason);
 }
 

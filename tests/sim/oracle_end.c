@@ -148,10 +148,16 @@ static bool published_before(const struct world *w, uint32_t session)
 {
     const struct publication *p = &w->publication;
     const struct session *s = &w->sessions[session];
-    if (!p->active || p->qos[session] == 0xff) {
+    if (!p->active || p->qos[session] == 0xff || (w->current_active && w->links[w->current_link].login.session == session)) {
         return false;
     }
     const struct message *m = &w->messages[p->message];
+    for (uint32_t i = s->queue.head; i != 0; i = w->deliveries[i].next) {
+        const struct message *other = &w->messages[w->deliveries[i].message];
+        if (other->topic == m->topic && other->size == m->size) {
+            return false; /* a record cannot tell the two apart */
+        }
+    }
     uint32_t undelivered = s->queue.count;
     for (uint32_t i = s->flight.head; i != 0; i = w->deliveries[i].next) {
         undelivered += w->deliveries[i].state != RELEASED;
@@ -173,6 +179,20 @@ static bool published_before(const struct world *w, uint32_t session)
     return false;
 }
 
+/* Likewise for a publisher that is cut off as a subscriber: for the sake of its own message, which is then refused, or of a
+ * will that comes behind that. */
+static bool published_itself_before(const struct world *w, const struct link *link)
+{
+    const struct publication *p = &w->publication;
+    if (!w->current_active || w->current_link != link->index || !p->active || p->message != w->current.message) {
+        return false;
+    }
+    struct midge_metrics metrics;
+    midge_metrics(w->broker, &metrics);
+    bool identified = w->messages[p->message].qos == 2 && metrics.pools[MIDGE_POOL_QOS2_IDENTIFIERS].used > w->qos2_used;
+    return p->qos[link->login.session] == 0xff || identified;
+}
+
 void oracle_ended(struct world *w, const struct record *record)
 {
     if (record->link == NOBODY) {
@@ -186,8 +206,12 @@ void oracle_ended(struct world *w, const struct record *record)
     if (wrong != NULL) {
         fail(w, "the broker ends %s (%s), but %s", say_link(w, link), say_reason(record->reason), wrong);
     }
-    if (record->reason == MIDGE_SLOW_READER && link->state == LINK_ACCEPTED && published_before(w, link->login.session)) {
-        oracle_publish_end(w);
+    if (record->reason == MIDGE_SLOW_READER && link->state == LINK_ACCEPTED) {
+        if (published_before(w, link->login.session)) {
+            oracle_publish_end(w);
+        } else if (published_itself_before(w, link)) {
+            oracle_packet_end(w);
+        }
     }
     TRACE(w, "  the broker ends %s (%s)", say_link(w, link), say_reason(record->reason));
     enum link_state before = link->state;

@@ -296,7 +296,7 @@ static void note_offered(struct world *w, struct link *link, const uint8_t *byte
         bool whole = decode(&packet, bytes, size, &why) == DECODE_DONE;
         decode_start(&start, bytes, size);
         bool known = first && link->begun != 0;
-        if (start.fields.type == PUBLISH && !start.fields.retain && !known && start.topic_known > 0 &&
+        if (start.fields.type == PUBLISH && !start.fields.retain && !start.fields.dup && !known && start.topic_known > 0 &&
             start.topic_known == start.fields.topic.size) {
             uint32_t topic = topics_find(&w->topics, start.fields.topic.bytes, start.fields.topic.size);
             uint32_t i = s->queue.head;

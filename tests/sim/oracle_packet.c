@@ -209,7 +209,7 @@ void oracle_denied(struct world *w, const struct record *record)
 
 static bool subscription_may_be_full(const struct world *w)
 {
-    uint32_t count = w->current.filter_count;
+    uint32_t count = w->call_filters;
     return oracle_free(w, MIDGE_POOL_SUBSCRIPTIONS) < count || oracle_free(w, MIDGE_POOL_FILTER_NODES) < 6 * count ||
            oracle_free(w, MIDGE_POOL_NAMES) < TOPIC_SIZE_MAX;
 }
@@ -262,7 +262,7 @@ static void unsubscribe(struct world *w, struct link *link)
 static void publish_begin(struct world *w, struct link *link)
 {
     const struct message *m = &w->messages[w->current.message];
-    if (w->clients[link->client].link != link->index) {
+    if (w->clients[link->client].link != link->index || w->clients[link->client].character == CONFUSED) {
         w->messages[m->original].overtaken = true;
     }
     if (m->qos == 2 && session_has_id(session_of(w, link), w->current.packet_id)) {
@@ -292,6 +292,7 @@ void oracle_packet_begin(struct world *w, struct link *link)
     link->held = false;
     w->current_active = true;
     w->mismatch = false;
+    w->call_filters += w->current.filter_count;
     w->events++;
     TRACE(w, "%s: the broker takes %s", say_link(w, link), say_packet(w, &w->current));
     if (w->current.reasons != 0 || w->current.skipped || link->state != LINK_ACCEPTED) {

@@ -112,6 +112,7 @@ static void remove_will(struct world *w, size_t place)
 static void begin_will(struct world *w, size_t place)
 {
     struct pending_will will = w->wills[place];
+    oracle_packet_end(w); /* wills come when what the call was about is done */
     oracle_publish_end(w);
     remove_will(w, place);
     oracle_publish(w, will.message);

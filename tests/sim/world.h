@@ -39,7 +39,7 @@ struct message {
     uint8_t qos;
     bool retain;
     bool will;
-    bool overtaken; /* it came by a connection that its client had given up: QoS 2 then promises nothing */
+    bool overtaken; /* it came by a connection that its client had given up, or from a confused one: QoS 2 promises nothing */
 };
 
 /* What a client meant by the bytes it wrote. */
@@ -305,6 +305,7 @@ struct publication {
     uint8_t qos[SESSIONS_MAX]; /* 0xff: not for this session, or no more */
     uint32_t receivers[SESSIONS_MAX];
     uint32_t receiver_count;
+    bool displaced[SESSIONS_MAX]; /* older messages of the session were dropped to make room for it */
     bool retained_failed;
     midge_index from; /* a will: its connection */
     bool denied;      /* the publisher may not */
@@ -363,6 +364,7 @@ struct world {
     struct record *records; /* of the current call */
     uint32_t record_count;
     uint32_t record_at;    /* the one being judged */
+    uint32_t call_filters; /* of all SUBSCRIBEs and UNSUBSCRIBEs of the current call */
     uint32_t call_link;    /* the link that the current call concerns */
     uint32_t current_link; /* the link whose packet is being worked on */
     struct packet current;
