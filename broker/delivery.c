@@ -74,9 +74,8 @@ bool midge_queue_has_memory(const struct midge *b, midge_index session, const st
     return !offline || (room->blocks >= b->blocks_for_packet && room->entries > b->deliveries.capacity / 8u);
 }
 
-bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room)
+static bool admits(const struct midge *b, const struct midge_session *s, uint32_t size, const struct midge_room *room)
 {
-    const struct midge_session *s = midge_session_at(b, session);
     const struct midge_policy *policy = &b->config.policy;
     if (s->charged_entries == 0) {
         return true;
@@ -90,6 +89,26 @@ bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t siz
     }
     uint32_t share = s->connection == 0 ? 4 : 1;
     return s->charged_entries < room->entries / share && s->charged_bytes < room->bytes / share;
+}
+
+bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room)
+{
+    return admits(b, midge_session_at(b, session), size, room);
+}
+
+bool midge_queue_admits_emptied(const struct midge *b, midge_index session, uint8_t qos, uint32_t size,
+                                const struct midge_room *room)
+{
+    struct midge_session emptied = *midge_session_at(b, session);
+    struct midge_room larger = *room;
+    struct midge_list *queue = qos == 0 ? &emptied.queue_qos0 : &emptied.queue;
+    for (midge_index i = queue->head; i != 0; i = midge_delivery_at(b, i)->next) {
+        emptied.charged_entries--;
+        emptied.charged_bytes -= midge_message_charge(midge_message_at(&b->store, midge_delivery_at(b, i)->message));
+        larger.entries++;
+    }
+    queue->head = 0;
+    return larger.entries > 0 && admits(b, &emptied, size, &larger);
 }
 
 uint32_t midge_queue_wake_room(const struct midge *b, midge_index session)

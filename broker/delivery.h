@@ -20,6 +20,10 @@ bool midge_queue_has_memory(const struct midge *b, midge_index session, const st
  * all. An empty queue always is. */
 bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room);
 
+/* Whether it would have room once all that waits in its queue of this kind of QoS is dropped; what is in flight stays. */
+bool midge_queue_admits_emptied(const struct midge *b, midge_index session, uint8_t qos, uint32_t size,
+                                const struct midge_room *room);
+
 /* How many more messages those that wait for this session's queue may bring: 0 until it has shrunk to half its share, so that
  * they are not woken for each message that leaves. */
 uint32_t midge_queue_wake_room(const struct midge *b, midge_index session);

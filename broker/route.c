@@ -308,6 +308,9 @@ static bool make_room(struct routing *r, midge_index session)
         if (r->room.entries > 0 && midge_queue_admits(r->b, session, size, &r->room)) {
             return true;
         }
+        if (!midge_queue_admits_emptied(r->b, session, qos, size, &r->room)) {
+            return false; /* nothing is dropped in vain */
+        }
     } while (midge_queue_drop_oldest(r->b, session, qos));
     return false;
 }

@@ -187,7 +187,10 @@ bool midge_waitable(const struct midge *b, midge_index session, midge_index publ
         return false;
     }
     const struct midge_connection *c = midge_connection_at(b, connection);
-    return !is_stalled(c) && midge_time_before(midge_now(b), c->progress_ms + b->config.policy.progress_ms);
+    /* One that was woken and has not got through yet may wait again at once: taking it for one that does not wait would close
+     * circles, in which all wake each other until the first deadline. */
+    bool woken = c->woken_kind != MIDGE_WAIT_NONE && c->woken_kind != MIDGE_WAIT_REPLIES;
+    return !is_stalled(c) && !woken && midge_time_before(midge_now(b), c->progress_ms + b->config.policy.progress_ms);
 }
 
 void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
