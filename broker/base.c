@@ -1,13 +1,5 @@
 #include "base.h"
 
-volatile uint32_t midge_panic_place;
-
-_Noreturn void midge_panic(uint32_t place)
-{
-    midge_panic_place = place;
-    __builtin_trap();
-}
-
 static inline uint32_t rotate(uint32_t x, unsigned bits)
 {
     return x << bits | x >> (32u - bits);

@@ -9,8 +9,6 @@
 #include "session.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_BROKER
-
 /* What any call may have made possible: wills that are due, connections that need not wait any longer. */
 static void settle(struct midge *b)
 {

@@ -10,8 +10,6 @@
 #include "topic.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_CONNECT
-
 enum { CODE_LEVEL = 1, CODE_IDENTIFIER = 2, CODE_UNAVAILABLE = 3 };
 
 enum { ASSIGNED_ID_SIZE = 22 };

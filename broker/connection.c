@@ -6,8 +6,6 @@
 #include "session.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_CONNECTION
-
 midge_index midge_connection_open(struct midge *b, uint8_t listener)
 {
     midge_index connection = midge_pool_take(&b->connections);

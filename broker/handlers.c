@@ -10,8 +10,6 @@
 #include "session.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_HANDLERS
-
 static enum midge_handled end(struct midge *b, midge_index connection, enum midge_reason reason)
 {
     midge_connection_end(b, connection, (struct midge_ending){.reason = reason});

@@ -7,8 +7,6 @@
 #include "replies.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_INPUT
-
 /* The bytes offered by the port that are not consumed yet. */
 struct offer {
     const uint8_t *bytes;

@@ -1,7 +1,5 @@
 #include "names.h"
 
-#define MIDGE_FILE MIDGE_FILE_NAMES
-
 static uint32_t chunk_room(const struct midge_names *names)
 {
     return names->chunks.entry_size - (uint32_t)sizeof(midge_index);

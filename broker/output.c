@@ -6,8 +6,6 @@
 #include "record.h"
 #include "replies.h"
 
-#define MIDGE_FILE MIDGE_FILE_OUTPUT
-
 /* Nodes of the retained index looked at in one go, so that a filter which matches little delays nobody for long. */
 enum { REPLAY_STEPS = 512 };
 

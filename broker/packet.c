@@ -2,8 +2,6 @@
 
 #include "topic.h"
 
-#define MIDGE_FILE MIDGE_FILE_PACKET
-
 enum connect_flag {
     CONNECT_RESERVED = 0x01,
     CONNECT_CLEAN_SESSION = 0x02,

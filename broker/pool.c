@@ -1,7 +1,5 @@
 #include "pool.h"
 
-#define MIDGE_FILE MIDGE_FILE_POOL
-
 /* A free entry starts with the index of the next one. memcpy, since an entry need not be aligned for an index. */
 static midge_index next_free(const struct midge_pool *pool, midge_index index)
 {
@@ -13,7 +11,7 @@ static midge_index next_free(const struct midge_pool *pool, midge_index index)
 void midge_pool_init(struct midge_pool *pool, void *entries, midge_index capacity, uint32_t entry_size)
 {
     MIDGE_ASSERT(entry_size >= sizeof(midge_index));
-    *pool = (struct midge_pool){.entries = entries, .entry_size = entry_size, .capacity = capacity};
+    *pool = (struct midge_pool){.origin = (uintptr_t)entries - entry_size, .entry_size = entry_size, .capacity = capacity};
 }
 
 midge_index midge_pool_take(struct midge_pool *pool)

@@ -7,7 +7,7 @@
 /* Invariant: used <= touched <= capacity; the free list holds touched - used entries, entries above `touched` were never
  * written, so that memory never used is never walked. */
 struct midge_pool {
-    uint8_t *entries;
+    uintptr_t origin; /* the address that entry 0, which does not exist, would have */
     uint32_t entry_size;
     midge_index capacity;
     midge_index touched;
@@ -28,7 +28,7 @@ void midge_pool_give(struct midge_pool *pool, midge_index index);
 
 static inline void *midge_pool_at(const struct midge_pool *pool, midge_index index)
 {
-    return pool->entries + (size_t)(index - 1u) * pool->entry_size;
+    return (void *)(pool->origin + (size_t)index * pool->entry_size);
 }
 
 static inline midge_index midge_pool_free(const struct midge_pool *pool)

@@ -5,8 +5,6 @@
 #include "topic.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_PUBLISHING
-
 /* A will's RETAIN is not part of the stored message, whose own flags end here. */
 enum { WILL_RETAIN = 0x80 };
 

@@ -3,8 +3,6 @@
 #include "events.h"
 #include "record.h"
 
-#define MIDGE_FILE MIDGE_FILE_REPLIES
-
 enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = 4 + MIDGE_REPLY_CODES_MAX };
 
 static struct midge_reply *slot(const struct midge *b, midge_index connection, uint32_t index)

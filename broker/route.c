@@ -5,8 +5,6 @@
 #include "record.h"
 #include "waiting.h"
 
-#define MIDGE_FILE MIDGE_FILE_ROUTE
-
 /* What was found out about a target, beside the QoS in session.match_qos. */
 enum {
     TARGET_QOS = 0x03,

@@ -4,8 +4,6 @@
 #include "interest.h"
 #include "record.h"
 
-#define MIDGE_FILE MIDGE_FILE_SESSION
-
 static midge_index *bucket_of(const struct midge *b, uint32_t hash)
 {
     return &b->session_buckets[midge_hash_bucket(hash, b->config.limits.sessions)];

@@ -1,8 +1,6 @@
 /* Limits and policies: their ranges, the memory they cost, and how the one block of memory is carved. */
 #include "state.h"
 
-#define MIDGE_FILE MIDGE_FILE_BROKER
-
 #if MIDGE_INDEX_BITS == 16
 enum { COUNT_MAX = 32000 };
 #else
@@ -210,8 +208,7 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     carve_pool(&carving, l, MIDGE_MEMORY_CONNECTIONS, &b->connections);
     b->replies = carve(&carving, l, MIDGE_MEMORY_REPLIES);
     struct midge_timer *heap = carve(&carving, l, MIDGE_MEMORY_TIMERS);
-    /* Owner 1 is the first entry of the pool, so an owner 0 would lie before it. */
-    uint8_t *positions = b->connections.entries - sizeof(struct midge_connection) + offsetof(struct midge_connection, timer);
+    uintptr_t positions = b->connections.origin + offsetof(struct midge_connection, timer);
     midge_timers_init(&b->timers, heap, b->connections.capacity, positions, sizeof(struct midge_connection));
     carve_pool(&carving, l, MIDGE_MEMORY_SESSIONS, &b->sessions);
     b->session_buckets = carve(&carving, l, MIDGE_MEMORY_SESSION_BUCKETS);

@@ -132,23 +132,27 @@ enum { MIDGE_SMALL_BODY_MAX = 6, MIDGE_REPLY_CODES_MAX = 4 };
 /* Nobody was asked yet whether the client may connect. */
 enum { MIDGE_VERDICT_NONE = 254 };
 
+/* Bytes come early: on a Cortex-M the first 31 are reached by shorter instructions. */
 struct midge_connection {
-    uint32_t last_input_ms;
-    uint32_t progress_ms;       /* when it last took a byte or acknowledged */
-    uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
-    uint32_t wait_deadline_ms;
-    uint32_t remaining; /* bytes of the body of the packet in assembly */
-    union {
-        uint32_t who;           /* before the client is accepted, and for its will after the end */
-        uint32_t output_offset; /* bytes of the packet that is partly with the transport: see output_reply */
-    };
-    midge_index output_block; /* the block of its message that holds the next byte */
-    midge_index generation;
+    midge_index output_block; /* the block of its message that holds the next byte; overwritten while the slot is free */
+    uint8_t state;
+    uint8_t flags;
+    uint8_t events;
+    uint8_t wait_kind;
+    uint8_t woken_kind; /* what it waited for until it was woken, and may now take before others */
+    bool output_reply;  /* output_offset is of the first reply, not of the first unsent delivery */
+    uint8_t replies_first;
+    uint8_t replies_count;
+    uint8_t listener;
+    uint8_t verdict;                          /* enum midge_verdict, or MIDGE_VERDICT_NONE */
+    uint8_t header_size;                      /* bytes in header */
+    uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
     midge_index session;
-    midge_index will;
     midge_index assembly; /* the message being received */
     midge_index assembly_tail;
+    midge_index will;
     midge_index suback; /* the codes of a SUBACK that does not fit a reply */
+    midge_index generation;
     midge_index timer;
     midge_index event_next;
     midge_index wait_next;
@@ -159,54 +163,52 @@ struct midge_connection {
     midge_index waiters_woken; /* and those that were woken and have not come back yet */
     midge_index starved_next;
     uint16_t keepalive_s;
-    uint8_t state;
-    uint8_t flags;
-    uint8_t events;
-    uint8_t wait_kind;
-    uint8_t listener;
-    uint8_t verdict;    /* enum midge_verdict, or MIDGE_VERDICT_NONE */
-    uint8_t woken_kind; /* what it waited for until it was woken, and may now take before others */
-    bool output_reply;  /* output_offset is of the first reply, not of the first unsent delivery */
-    uint8_t replies_first;
-    uint8_t replies_count;
-    uint8_t header_size;                      /* bytes in header */
-    uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
+    uint32_t last_input_ms;
+    uint32_t progress_ms;       /* when it last took a byte or acknowledged */
+    uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
+    uint32_t wait_deadline_ms;
+    uint32_t remaining; /* bytes of the body of the packet in assembly */
+    union {
+        uint32_t who;           /* before the client is accepted, and for its will after the end */
+        uint32_t output_offset; /* bytes of the packet that is partly with the transport: see output_reply */
+    };
 };
 
 /* ---- The broker -------------------------------------------------------------------------------------------------------- */
 
 enum { MIDGE_LOG_CLIENT_MAX = 64, MIDGE_LOG_TOPIC_MAX = 128 };
 
+/* What is used most comes first: on a Cortex-M the first 124 bytes are reached by shorter instructions. */
 struct midge {
-    struct midge_config config;
-    struct midge_names names;
-    struct midge_store store;
-    struct midge_subscriptions subscriptions;
-    struct midge_retained retained;
-    struct midge_timers timers;
-    struct midge_scratch scratch;
     struct midge_pool connections;
     struct midge_pool sessions;
     struct midge_pool deliveries;
-    struct midge_pool qos2;
-    midge_index *session_buckets;
-    midge_index *qos2_buckets;
-    midge_index *targets; /* the sessions that a message goes to */
     struct midge_reply *replies;
-    uint64_t now_ms;  /* the time, less what midge_advance was called late by */
-    uint64_t late_ms; /* that */
-    uint64_t next_ms; /* what midge_advance returned last, on the clock of now_ms */
-    uint64_t assigned_ids;
+    midge_index *targets; /* the sessions that a message goes to */
+    uint64_t now_ms;      /* the time, less what midge_advance was called late by */
     uint32_t match_stamp;
-    uint32_t packet_size_max;    /* the policy's, or what half the blocks can hold */
-    uint32_t blocks_for_packet;  /* that a packet of that size takes */
-    uint32_t assembly_reserved;  /* blocks that packets in assembly hold or were promised */
-    uint32_t handshake_reserved; /* of those, for peers that are not accepted yet */
+    uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
+    struct midge_store store;
     struct midge_list events;
     struct midge_list waits[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
     uint32_t promised[MIDGE_WAIT_COUNT];       /* what those need that were woken and have not come back yet */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
+    struct midge_config config;
+    struct midge_names names;
+    struct midge_subscriptions subscriptions;
+    struct midge_retained retained;
+    struct midge_timers timers;
+    struct midge_scratch scratch;
+    struct midge_pool qos2;
+    midge_index *session_buckets;
+    midge_index *qos2_buckets;
+    uint64_t late_ms; /* what midge_advance was called late by */
+    uint64_t next_ms; /* what it returned last, on the clock of now_ms */
+    uint64_t assigned_ids;
+    uint32_t packet_size_max;    /* the policy's, or what half the blocks can hold */
+    uint32_t assembly_reserved;  /* blocks that packets in assembly hold or were promised */
+    uint32_t handshake_reserved; /* of those, for peers that are not accepted yet */
     bool started;
     struct midge_metrics metrics;
     uint8_t log_client[MIDGE_LOG_CLIENT_MAX];
@@ -227,22 +229,22 @@ _Static_assert(sizeof(struct midge_walk) == 8, "match stack");
 
 static inline struct midge_connection *midge_connection_at(const struct midge *b, midge_index connection)
 {
-    return (struct midge_connection *)(void *)b->connections.entries + (connection - 1u);
+    return (struct midge_connection *)b->connections.origin + connection;
 }
 
 static inline struct midge_session *midge_session_at(const struct midge *b, midge_index session)
 {
-    return (struct midge_session *)(void *)b->sessions.entries + (session - 1u);
+    return (struct midge_session *)b->sessions.origin + session;
 }
 
 static inline struct midge_delivery *midge_delivery_at(const struct midge *b, midge_index delivery)
 {
-    return (struct midge_delivery *)(void *)b->deliveries.entries + (delivery - 1u);
+    return (struct midge_delivery *)b->deliveries.origin + delivery;
 }
 
 static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_index entry)
 {
-    return (struct midge_qos2 *)(void *)b->qos2.entries + (entry - 1u);
+    return (struct midge_qos2 *)b->qos2.origin + entry;
 }
 
 /* Asks the port whether this client may do this. */

@@ -1,7 +1,5 @@
 #include "store.h"
 
-#define MIDGE_FILE MIDGE_FILE_STORE
-
 /* Bytes of body in the first block, and in each other. */
 static uint32_t head_room(const struct midge_store *store)
 {

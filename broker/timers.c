@@ -1,13 +1,11 @@
 #include "timers.h"
 
-#define MIDGE_FILE MIDGE_FILE_TIMERS
-
 static midge_index *position_of(const struct midge_timers *timers, midge_index owner)
 {
-    return (midge_index *)(void *)(timers->positions + (size_t)owner * timers->stride);
+    return (midge_index *)(timers->positions + (size_t)owner * timers->stride);
 }
 
-void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uint8_t *positions,
+void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uintptr_t positions,
                        uint32_t stride)
 {
     *timers = (struct midge_timers){.heap = heap, .positions = positions, .stride = stride, .capacity = capacity};

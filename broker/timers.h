@@ -13,14 +13,15 @@ struct midge_timer {
  * keeps where each owner's timer is in a field of the owner: position_of(owner) = positions + owner * stride. */
 struct midge_timers {
     struct midge_timer *heap; /* heap[0] fires first */
-    uint8_t *positions;
+    uintptr_t positions;
     uint32_t stride;
     midge_index count;
     midge_index capacity;
 };
 
-/* `positions` is where an owner 0 would keep its position: 1 + its place in the heap, 0 where it has no timer. */
-void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uint8_t *positions,
+/* `positions` is the address at which an owner 0 would keep its position: 1 + its place in the heap, 0 where it has no timer.
+ */
+void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uintptr_t positions,
                        uint32_t stride);
 
 /* Sets or moves the owner's timer. */

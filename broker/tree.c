@@ -1,7 +1,5 @@
 #include "tree.h"
 
-#define MIDGE_FILE MIDGE_FILE_TREE
-
 void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, uint32_t node_size, midge_index *buckets,
                      struct midge_names *names, uint64_t seed)
 {

@@ -2,8 +2,6 @@
 
 #include "events.h"
 
-#define MIDGE_FILE MIDGE_FILE_WAITING
-
 /* The queue of this connection's wait, NULL where that kind has none. */
 static struct midge_list *queue_of(struct midge *b, const struct midge_connection *c)
 {

@@ -22,7 +22,6 @@ ARM_HELPERS = {
     "__aeabi_ulcmp", "__aeabi_idiv", "__aeabi_idivmod", "__aeabi_uidiv", "__aeabi_uidivmod",
     "__gnu_thumb1_case_sqi", "__gnu_thumb1_case_uqi", "__gnu_thumb1_case_shi", "__gnu_thumb1_case_uhi", "__gnu_thumb1_case_si",
 }  # fmt: skip
-WRITABLE = {"midge_panic_place"}  # says to a debugger or a fault handler which assertion failed
 
 # Title, prefix of the tools, compiler, widths of an index. Position-independent code would need its constant tables writable.
 TOOLCHAINS = [
@@ -76,7 +75,7 @@ def examine(prefix, path):
                 wrong.append(f"needs {name} from outside")
         elif kind.isupper() and not name.startswith("midge_"):
             wrong.append(f"defines the external symbol {name}")
-        if kind in "bBdDC" and name not in WRITABLE:
+        if kind in "bBdDC":
             wrong.append(f"has writable data of its own: {name}")
     return sorted(undefined), wrong
 

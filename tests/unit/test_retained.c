@@ -35,9 +35,9 @@ static void finish(struct fixture *f)
     assert_int_equal(f->retained.bytes, 0);
     assert_int_equal(f->retained.root.first_child, 0);
     assert_int_equal(midge_retained_audit(&f->retained), 0);
-    free(f->names.chunks.entries);
-    free(f->store.blocks.entries);
-    free(f->retained.tree.nodes.entries);
+    free(midge_pool_at(&f->names.chunks, 1));
+    free(midge_pool_at(&f->store.blocks, 1));
+    free(midge_pool_at(&f->retained.tree.nodes, 1));
     free(f->retained.tree.buckets);
 }
 

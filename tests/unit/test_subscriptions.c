@@ -36,10 +36,10 @@ static void finish(struct fixture *f)
     assert_int_equal(f->subscriptions.root.multi, 0);
     assert_int_equal(f->subscriptions.root.plus, 0);
     assert_int_equal(midge_subscriptions_audit(&f->subscriptions), 0);
-    free(f->names.chunks.entries);
+    free(midge_pool_at(&f->names.chunks, 1));
     free(f->subscriptions.stack);
-    free(f->subscriptions.pool.entries);
-    free(f->subscriptions.tree.nodes.entries);
+    free(midge_pool_at(&f->subscriptions.pool, 1));
+    free(midge_pool_at(&f->subscriptions.tree.nodes, 1));
     free(f->subscriptions.tree.buckets);
 }
 

@@ -21,7 +21,7 @@ static void begin(struct fixture *f, midge_index count)
 {
     f->heap = unit_memory(count * sizeof(struct midge_timer));
     f->owners = unit_memory((count + 1u) * sizeof(struct owner));
-    uint8_t *positions = (uint8_t *)f->owners + offsetof(struct owner, position);
+    uintptr_t positions = (uintptr_t)f->owners + offsetof(struct owner, position);
     midge_timers_init(&f->timers, f->heap, count, positions, sizeof(struct owner));
 }
 

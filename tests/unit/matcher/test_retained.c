@@ -43,9 +43,9 @@ static int finish(void **state)
     midge_store_release(&store, message);
     bool clean = store.blocks.used == 0 && retained.tree.nodes.used == 0 && names.chunks.used == 0 &&
                  midge_retained_audit(&retained) == 0;
-    free(names.chunks.entries);
-    free(store.blocks.entries);
-    free(retained.tree.nodes.entries);
+    free(midge_pool_at(&names.chunks, 1));
+    free(midge_pool_at(&store.blocks, 1));
+    free(midge_pool_at(&retained.tree.nodes, 1));
     free(retained.tree.buckets);
     return clean ? 0 : -1;
 }

@@ -38,10 +38,10 @@ static int finish(void **state)
     (void)state;
     bool clean = subscriptions.pool.used == 0 && subscriptions.tree.nodes.used == 0 && names.chunks.used == 0 &&
                  midge_subscriptions_audit(&subscriptions) == 0;
-    free(names.chunks.entries);
+    free(midge_pool_at(&names.chunks, 1));
     free(subscriptions.stack);
-    free(subscriptions.pool.entries);
-    free(subscriptions.tree.nodes.entries);
+    free(midge_pool_at(&subscriptions.pool, 1));
+    free(midge_pool_at(&subscriptions.tree.nodes, 1));
     free(subscriptions.tree.buckets);
     return clean ? 0 : -1;
 }
