@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -25,25 +26,59 @@ void midge_config_start(struct midge_configuration *config)
 bool midge_config_add_loopback(struct midge_configuration *config, uint16_t port)
 {
     struct midge_settings *settings = &config->settings;
-    if (settings->listener_count == MIDGE_LISTENERS_MAX) {
+    size_t number = settings->listener_count;
+    if (number == MIDGE_LISTENERS_MAX) {
         snprintf(config->error, sizeof(config->error), "more than %u listeners; remove some", MIDGE_LISTENERS_MAX);
         return false;
     }
-    settings->listeners[settings->listener_count] = (struct midge_listener_settings){.port = port, .loopback = true};
+    settings->listeners[number] = settings->default_listener;
+    settings->listeners[number].port = port;
+    settings->listeners[number].loopback = true;
+    memcpy(config->listener_origins[number], config->listener_origins[MIDGE_LISTENERS_MAX],
+           sizeof(config->listener_origins[0]));
     settings->listener_count++;
     return true;
 }
 
-void midge_config_finish(struct midge_configuration *config)
+/* An option that nobody has would be ignored: it stands before all listeners, and none of them is the default listener. */
+static bool check_strays(struct midge_configuration *config)
+{
+    const struct midge_settings *settings = &config->settings;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        if (settings->listeners[i].loopback) {
+            return true; /* -p gave it the options of the default listener */
+        }
+    }
+    for (size_t i = 0; midge_options[i].name != NULL; i++) {
+        if (config->listener_origins[MIDGE_LISTENERS_MAX][i].file != NULL) {
+            midge_config_wrong(
+                config, MIDGE_LISTENERS_MAX, midge_options[i].name,
+                "it is above all listeners, and belongs to none; move it below the line of its listener, or begin "
+                "the default listener with \"port 1883\"");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool midge_config_finish(struct midge_configuration *config)
 {
     /* A topic takes up to 65,535 bytes, the rest of a PUBLISH around its payload 9. */
     static const uint32_t around_payload = 65544;
     struct midge_settings *settings = &config->settings;
     struct midge_policy *policy = &settings->core.policy;
-    if (settings->default_listener_used || settings->listener_count == 0) {
+    size_t number = settings->listener_count;
+    if (settings->default_listener_used || number == 0) {
         settings->default_listener.loopback = !settings->default_listener_used;
-        settings->listeners[settings->listener_count] = settings->default_listener;
+        settings->listeners[number] = settings->default_listener;
+        memmove(config->listener_origins[number], config->listener_origins[MIDGE_LISTENERS_MAX],
+                sizeof(config->listener_origins[0]));
         settings->listener_count++;
+    } else if (!check_strays(config)) {
+        return false;
+    }
+    for (size_t i = 0; !settings->per_listener && i < settings->listener_count; i++) {
+        settings->listeners[i].security = settings->security;
     }
     uint32_t largest = settings->message_size_limit + around_payload;
     if (settings->message_size_limit > 0 && (policy->packet_size_max == 0 || policy->packet_size_max > largest)) {
@@ -51,6 +86,7 @@ void midge_config_finish(struct midge_configuration *config)
     }
     policy->trace = (settings->log.levels & 1u << MIDGE_LEVEL_DEBUG) != 0;
     midge_defaults_fill(settings);
+    return true;
 }
 
 /* Starts config->error with the place of the current line. Returns how much is used. */
@@ -87,6 +123,48 @@ static void error_name(struct midge_configuration *config, const char *name)
     }
 }
 
+void midge_config_wrong(struct midge_configuration *config, size_t listener, const char *name, const char *format, ...)
+{
+    size_t i = 0;
+    size_t used = 0;
+    va_list arguments;
+    while (midge_options[i].name != NULL && strcmp(midge_options[i].name, name) != 0) {
+        i++;
+    }
+    const struct midge_origin *origin = &config->origins[i];
+    if (listener != SIZE_MAX && config->listener_origins[listener][i].file != NULL) {
+        origin = &config->listener_origins[listener][i];
+    }
+    if (origin->file != NULL) {
+        used = error_at(config, origin, name);
+    } else {
+        used = (size_t)snprintf(config->error, sizeof(config->error), "option \"%s\": ", name);
+    }
+    va_start(arguments, format);
+    vsnprintf(config->error + used, sizeof(config->error) - used, format, arguments);
+    va_end(arguments);
+}
+
+/* Notes where an option was given. */
+static bool note_origin(struct midge_configuration *config, size_t i)
+{
+    const struct midge_option *option = &midge_options[i];
+    bool of_listener =
+        option->scope == MIDGE_SCOPE_LISTENER || (option->scope == MIDGE_SCOPE_SECURITY && config->settings.per_listener);
+    size_t count = config->settings.listener_count;
+    config->origins[i] = config->here;
+    if (of_listener) {
+        config->listener_origins[count > 0 ? count - 1 : MIDGE_LISTENERS_MAX][i] = config->here;
+    }
+    config->security_given = config->security_given || option->scope == MIDGE_SCOPE_SECURITY;
+    if (config->security_given && strcmp(option->name, "per_listener_settings") == 0) {
+        midge_config_wrong(config, SIZE_MAX, option->name,
+                           "it decides about lines that stand above it; move it to the top of the configuration");
+        return false;
+    }
+    return true;
+}
+
 /* Takes one line without its end. An include_dir is left to the caller, in *directory. */
 static bool read_line(struct midge_configuration *config, char *line, char **directory)
 {
@@ -119,8 +197,7 @@ static bool read_line(struct midge_configuration *config, char *line, char **dir
         error_value(config, &midge_options[i], value);
         return false;
     }
-    config->origins[i] = config->here;
-    return true;
+    return note_origin(config, i);
 }
 
 /* Reads a whole file into `text`, as a string. */
@@ -284,7 +361,8 @@ void midge_config_explain(struct midge_configuration *config, size_t wrong)
     char buffer[128];
     size_t i = 0;
     size_t offset = wrong + offsetof(struct midge_settings, core);
-    while (midge_options[i].name != NULL && (midge_options[i].offset == SIZE_MAX || midge_options[i].offset != offset)) {
+    while (midge_options[i].name != NULL && (midge_options[i].scope != MIDGE_SCOPE_BROKER ||
+                                             midge_options[i].offset == MIDGE_NOWHERE || midge_options[i].offset != offset)) {
         i++;
     }
     const struct midge_option *option = &midge_options[i];

@@ -9,7 +9,7 @@
 
 #include "settings.h"
 
-#define MIDGE_OPTIONS_MAX 80u
+#define MIDGE_OPTIONS_MAX 160u
 #define MIDGE_CONFIG_PATHS_SIZE 16384u
 #define MIDGE_CONFIG_ERROR_SIZE 2048u
 
@@ -22,8 +22,11 @@ struct midge_origin {
 struct midge_configuration {
     struct midge_settings settings;
     struct midge_origin origins[MIDGE_OPTIONS_MAX]; /* of the options, in the order of their table */
-    struct midge_origin here;                       /* the line that is being read */
-    char paths[MIDGE_CONFIG_PATHS_SIZE];            /* the names of the files, one after the other */
+    /* Likewise of the options of each listener. The last is the default listener's until midge_config_finish. */
+    struct midge_origin listener_origins[MIDGE_LISTENERS_MAX + 1][MIDGE_OPTIONS_MAX];
+    bool security_given;                 /* an option that per_listener_settings concerns */
+    struct midge_origin here;            /* the line that is being read */
+    char paths[MIDGE_CONFIG_PATHS_SIZE]; /* the names of the files, one after the other */
     size_t paths_used;
     char error[MIDGE_CONFIG_ERROR_SIZE]; /* after a function has returned false: what is wrong, without a line end */
 };
@@ -34,11 +37,16 @@ void midge_config_start(struct midge_configuration *config);
 /* Reads `path` and what it includes. */
 bool midge_config_read(struct midge_configuration *config, const char *path);
 
-/* Adds a listener on the loopback addresses, as -p does. */
+/* Adds a listener on the loopback addresses with the options of the default listener, as -p does. */
 bool midge_config_add_loopback(struct midge_configuration *config, uint16_t port);
 
 /* Fills in what was not said, once everything was read. */
-void midge_config_finish(struct midge_configuration *config);
+bool midge_config_finish(struct midge_configuration *config);
+
+/* Describes in `error` what is wrong with the value of an option, with its file and line: `listener` is the number of a
+ * listener for those that belong to one, else SIZE_MAX. */
+__attribute__((format(printf, 4, 5))) void midge_config_wrong(struct midge_configuration *config, size_t listener,
+                                                              const char *name, const char *format, ...);
 
 /* Describes in `error` why midge_init or midge_set_policy refused: `wrong` is the offset that they gave. */
 void midge_config_explain(struct midge_configuration *config, size_t wrong);
@@ -57,10 +65,21 @@ enum midge_option_type {
     MIDGE_OPTION_FUNCTION      /* `set` decides */
 };
 
+/* To whom an option belongs. */
+enum midge_option_scope {
+    MIDGE_SCOPE_BROKER,   /* offset in struct midge_settings */
+    MIDGE_SCOPE_LISTENER, /* offset in struct midge_listener_settings */
+    MIDGE_SCOPE_SECURITY  /* offset in struct midge_security_settings */
+};
+
+/* The offset of an option that is not stored in one field. */
+#define MIDGE_NOWHERE SIZE_MAX
+
 struct midge_option {
     const char *name;
     enum midge_option_type type;
-    size_t offset; /* in struct midge_settings */
+    enum midge_option_scope scope;
+    size_t offset;
     uint32_t min;
     uint32_t max;
     /* Stores `value`; `given_before` tells that this option was given in an earlier line. Returns whether the value is valid.
@@ -75,6 +94,9 @@ extern const struct midge_option midge_options[];
 
 /* What to do instead about an option that Mosquitto has and Midge does not; NULL where nobody has it. */
 const char *midge_option_unsupported(const char *name);
+
+/* The field in which an option is stored at this point of the configuration; NULL where it is not one field. */
+void *midge_option_field(const struct midge_option *option, struct midge_settings *settings);
 
 /* Stores the value. Returns whether it is valid. */
 bool midge_option_set(const struct midge_option *option, struct midge_settings *settings, const char *value, bool given_before);

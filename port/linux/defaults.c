@@ -27,10 +27,33 @@ static void fill(uint32_t *limit, uint32_t value)
     }
 }
 
+struct midge_listener_settings *midge_settings_listener(struct midge_settings *settings)
+{
+    return settings->listener_count > 0 ? &settings->listeners[settings->listener_count - 1] : &settings->default_listener;
+}
+
+struct midge_security_settings *midge_settings_security(struct midge_settings *settings)
+{
+    return settings->per_listener ? &midge_settings_listener(settings)->security : &settings->security;
+}
+
+/* As many clients as the listeners may have; the usual number, or more, where one of them does not say. */
+static uint64_t clients_of(const struct midge_settings *settings)
+{
+    uint64_t sum = 0;
+    bool all = true;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        uint32_t max = settings->listeners[i].connections_max;
+        all = all && max != MIDGE_LIMIT_UNSET;
+        sum += max != MIDGE_LIMIT_UNSET ? max : 0;
+    }
+    return all || sum > CLIENTS ? sum : CLIENTS;
+}
+
 void midge_defaults_fill(struct midge_settings *settings)
 {
     struct midge_limits *limits = &settings->core.limits;
-    fill(&limits->clients, CLIENTS);
+    fill(&limits->clients, count(clients_of(settings)));
     uint64_t clients = limits->clients > CLIENTS ? limits->clients : CLIENTS;
 
     /* Peers between accept and CONNACK while all clients are connected, and peers that were refused and not yet gone. */
@@ -66,9 +89,18 @@ void midge_defaults_fill(struct midge_settings *settings)
     fill(&limits->topic_levels, 200);
 }
 
+void midge_defaults_listener(struct midge_listener_settings *listener)
+{
+    memset(listener, 0, sizeof(*listener));
+    listener->connections_max = MIDGE_LIMIT_UNSET;
+    listener->security.allow_anonymous = MIDGE_ANONYMOUS_UNSET;
+}
+
 void midge_defaults_start(struct midge_settings *settings)
 {
     memset(settings, 0, sizeof(*settings));
+    midge_defaults_listener(&settings->default_listener);
+    settings->security = settings->default_listener.security;
     midge_policy_default(&settings->core.policy);
     memset(&settings->core.limits, 0xFF, sizeof(settings->core.limits)); /* MIDGE_LIMIT_UNSET in each field */
     /* Zigbee2MQTT's largest message is a quarter of a megabyte, those of cameras are two at most. */
@@ -78,7 +110,6 @@ void midge_defaults_start(struct midge_settings *settings)
     settings->default_listener.port = 1883;
     settings->retain_available = true;
     settings->tcp_nodelay = true;
-    settings->allow_anonymous = MIDGE_ANONYMOUS_UNSET;
     settings->sys_interval_s = 10;
     settings->log.levels =
         1u << MIDGE_LEVEL_ERROR | 1u << MIDGE_LEVEL_WARNING | 1u << MIDGE_LEVEL_NOTICE | 1u << MIDGE_LEVEL_INFORMATION;

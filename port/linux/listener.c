@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
@@ -124,12 +125,53 @@ static bool open_name(struct midge_listeners *listeners, const struct midge_sett
     return good;
 }
 
+/* A socket that nobody listens on any more is in the way of the next start. */
+static bool is_abandoned(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool abandoned = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return abandoned;
+}
+
+static bool open_unix(struct midge_listeners *listeners, const struct midge_listener_settings *listener, uint8_t number,
+                      char *error, size_t size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct sockaddr *name = (const struct sockaddr *)&address;
+    memcpy(address.sun_path, listener->address, strlen(listener->address) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool bound = fd >= 0 && bind(fd, name, sizeof(address)) == 0;
+    if (fd >= 0 && !bound && errno == EADDRINUSE && is_abandoned(&address)) {
+        bound = unlink(listener->address) == 0 && bind(fd, name, sizeof(address)) == 0;
+    }
+    if (!bound || listen(fd, BACKLOG) != 0) {
+        snprintf(error, size,
+                 "cannot listen on %s: %s; check the path in \"listener 0 PATH\" and the permissions of its directory",
+                 listener->address, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
+    }
+    struct midge_listening *listening = &listeners->sockets[listeners->count];
+    *listening = (struct midge_listening){.fd = fd, .listener = number, .is_unix = true};
+    memcpy(listening->address, listener->address, strlen(listener->address) + 1);
+    listeners->count++;
+    return true;
+}
+
 /* Opens one listener of the settings. Where the kernel chooses the port, only one socket is opened: two would get two ports. */
 static bool open_listener(struct midge_listeners *listeners, const struct midge_settings *settings, uint8_t number, char *error,
                           size_t size)
 {
     const struct midge_listener_settings *listener = &settings->listeners[number];
     size_t before = listeners->count;
+    if (listener->domain == MIDGE_DOMAIN_UNIX) {
+        return open_unix(listeners, listener, number, error, size);
+    }
     if (!listener->loopback && listener->address[0] != '\0') {
         return open_name(listeners, settings, number, listener->address, false, error, size);
     }
@@ -164,6 +206,9 @@ void midge_listeners_close(struct midge_listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         close(listeners->sockets[i].fd);
+        if (listeners->sockets[i].is_unix) {
+            unlink(listeners->sockets[i].address);
+        }
     }
     listeners->count = 0;
 }

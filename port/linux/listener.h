@@ -6,16 +6,15 @@
 
 #include "settings.h"
 
-#include <netinet/in.h>
-
 /* A listener on all interfaces or on both loopback addresses needs two sockets. */
 #define MIDGE_SOCKETS_MAX (2u * (MIDGE_LISTENERS_MAX + 1u))
 
 struct midge_listening {
     int fd;
     uint8_t listener; /* which of the settings' listeners */
+    bool is_unix;     /* `address` is a path that goes when the socket does */
     uint16_t port;
-    char address[INET6_ADDRSTRLEN];
+    char address[MIDGE_UNIX_PATH_SIZE];
 };
 
 struct midge_listeners {

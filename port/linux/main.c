@@ -36,7 +36,7 @@ static struct {
     struct midge_listeners listeners;
     struct midge_memory memory;
     struct midge_loop loop;
-    bool anonymous; /* clients may connect */
+    bool anonymous[MIDGE_LISTENERS_MAX + 1]; /* clients may connect to this listener */
 } process;
 
 static const char usage[] =
@@ -166,24 +166,24 @@ static bool load(struct midge_configuration *config)
     if (process.command.verbose) {
         config->settings.log.levels = (1u << MIDGE_LEVEL_COUNT) - 1;
     }
-    midge_config_finish(config);
-    return true;
+    return midge_config_finish(config);
 }
 
-static bool anonymous_allowed(const struct midge_settings *settings)
+/* Who may connect without being known, on each listener. */
+static void allow_anonymous(const struct midge_settings *settings)
 {
-    if (settings->allow_anonymous == MIDGE_ANONYMOUS_UNSET) {
-        return !process.listeners.beyond_loopback;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        int allowed = settings->listeners[i].security.allow_anonymous;
+        process.anonymous[i] =
+            allowed == MIDGE_ANONYMOUS_YES || (allowed == MIDGE_ANONYMOUS_UNSET && !process.listeners.beyond_loopback);
     }
-    return settings->allow_anonymous == MIDGE_ANONYMOUS_YES;
 }
 
 static enum midge_verdict authenticate(void *context, const struct midge_login *login, uint32_t *who)
 {
     (void)context;
-    (void)login;
     *who = 0;
-    return process.anonymous ? MIDGE_ACCEPT : MIDGE_REFUSE_UNAUTHORIZED;
+    return process.anonymous[login->listener] ? MIDGE_ACCEPT : MIDGE_REFUSE_UNAUTHORIZED;
 }
 
 static void log_record(void *context, const struct midge_log *record)
@@ -201,7 +201,7 @@ static bool same_listeners(const struct midge_settings *a, const struct midge_se
         const struct midge_listener_settings *one = &a->listeners[i];
         const struct midge_listener_settings *other = &b->listeners[i];
         same = one->port == other->port && one->loopback == other->loopback && one->domain == other->domain &&
-               strcmp(one->address, other->address) == 0;
+               one->connections_max == other->connections_max && strcmp(one->address, other->address) == 0;
     }
     return same;
 }
@@ -210,7 +210,7 @@ static bool same_listeners(const struct midge_settings *a, const struct midge_se
 static void report_fixed(const struct midge_settings *old, const struct midge_settings *new)
 {
     if (memcmp(&old->core.limits, &new->core.limits, sizeof(old->core.limits)) != 0) {
-        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: max_connections and limit_... change at the next start only.");
+        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: global_max_connections and limit_... change at the next start only.");
     }
     if (!same_listeners(old, new)) {
         midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: listeners and set_tcp_nodelay change at the next start only.");
@@ -240,7 +240,7 @@ static void reload(void *context)
                            new->settings.log.path, strerror(errno));
     }
     report_fixed(&process.config.settings, &new->settings);
-    process.anonymous = anonymous_allowed(&new->settings);
+    allow_anonymous(&new->settings);
     midge_sys_set_interval(&process.loop.sys, new->settings.sys_interval_s * 1000, midge_loop_clock_ms());
     process.config.settings.log = new->settings.log;
     midge_logger_write(MIDGE_LEVEL_NOTICE, "Reload: the configuration was read again.");
@@ -284,18 +284,20 @@ static void report_start(const struct midge_settings *settings, uint32_t connect
     if (connections < settings->core.limits.clients) {
         midge_logger_write(MIDGE_LEVEL_WARNING,
                            "The limit of open files leaves %u of %u connections; raise it (ulimit -n, LimitNOFILE), or lower "
-                           "max_connections.",
+                           "global_max_connections.",
                            connections, settings->core.limits.clients);
-    }
-    if (!process.anonymous) {
-        midge_logger_write(MIDGE_LEVEL_WARNING, "No client may connect: %s; set allow_anonymous true to let everybody in.",
-                           settings->allow_anonymous == MIDGE_ANONYMOUS_NO
-                               ? "allow_anonymous is false and there are no users yet"
-                               : "a listener can be reached from other hosts and allow_anonymous is not set");
     }
     for (size_t i = 0; i < process.listeners.count; i++) {
         const struct midge_listening *listening = &process.listeners.sockets[i];
-        midge_logger_write(MIDGE_LEVEL_INFORMATION, "listening on %s port %u", listening->address, listening->port);
+        int allowed = settings->listeners[listening->listener].security.allow_anonymous;
+        midge_logger_write(MIDGE_LEVEL_INFORMATION, listening->port != 0 ? "listening on %s port %u" : "listening on %s",
+                           listening->address, listening->port);
+        if (!process.anonymous[listening->listener]) {
+            midge_logger_write(
+                MIDGE_LEVEL_WARNING, "No client may connect there: %s; set allow_anonymous true to let everybody in.",
+                allowed == MIDGE_ANONYMOUS_NO ? "allow_anonymous is false and there are no users yet"
+                                              : "a listener can be reached from other hosts and allow_anonymous is not set");
+        }
     }
 }
 
@@ -307,7 +309,7 @@ static int run(const struct midge_settings *settings)
     if (!midge_listeners_open(&process.listeners, settings, error, sizeof(error))) {
         return fail("%s", error);
     }
-    process.anonymous = anonymous_allowed(settings);
+    allow_anonymous(settings);
     loop->transport.broker = loop->broker;
     loop->transport.slots = process.memory.slots;
     loop->transport.arena = process.memory.arena;

@@ -10,20 +10,28 @@
 #define MIDGE_LISTENERS_MAX 16u
 #define MIDGE_ADDRESS_SIZE 256u
 #define MIDGE_PATH_SIZE 1024u
+#define MIDGE_UNIX_PATH_SIZE 108u /* of a socket, with the terminator */
 
 /* A limit that the configuration does not mention; midge_defaults_fill replaces it. */
 #define MIDGE_LIMIT_UNSET UINT32_MAX
 
-enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6 };
+enum midge_anonymous { MIDGE_ANONYMOUS_UNSET = -1, MIDGE_ANONYMOUS_NO = 0, MIDGE_ANONYMOUS_YES = 1 };
+
+/* Who may connect, and do what: of each listener with per_listener_settings, else the same for all. */
+struct midge_security_settings {
+    int allow_anonymous; /* enum midge_anonymous */
+};
+
+enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6, MIDGE_DOMAIN_UNIX };
 
 struct midge_listener_settings {
     uint16_t port;                    /* 0: one that is free */
     bool loopback;                    /* on 127.0.0.1 and ::1, whatever `address` says */
-    char address[MIDGE_ADDRESS_SIZE]; /* "": all interfaces */
+    char address[MIDGE_ADDRESS_SIZE]; /* "": all interfaces; the path of a Unix socket */
     enum midge_domain domain;
+    uint32_t connections_max; /* MIDGE_LIMIT_UNSET: as many as the broker takes */
+    struct midge_security_settings security;
 };
-
-enum midge_anonymous { MIDGE_ANONYMOUS_UNSET = -1, MIDGE_ANONYMOUS_NO = 0, MIDGE_ANONYMOUS_YES = 1 };
 
 /* Where log lines go; several are possible. */
 enum midge_log_destination { MIDGE_LOG_TO_STDERR = 1, MIDGE_LOG_TO_STDOUT = 2, MIDGE_LOG_TO_FILE = 4, MIDGE_LOG_TO_SYSLOG = 8 };
@@ -45,14 +53,24 @@ struct midge_settings {
     size_t listener_count;
     struct midge_listener_settings default_listener;
     bool default_listener_used; /* port or bind_address was given */
+    bool per_listener;
+    struct midge_security_settings security; /* without per_listener; midge_config_finish copies it to all listeners */
     bool retain_available;
     bool tcp_nodelay;
-    int allow_anonymous;         /* enum midge_anonymous */
     uint32_t message_size_limit; /* payload, bytes; 0: none */
     uint32_t sys_interval_s;
     struct midge_log_settings log;
     char pid_path[MIDGE_PATH_SIZE];
 };
+
+/* The listener that an option of listeners belongs to at this point of the configuration. */
+struct midge_listener_settings *midge_settings_listener(struct midge_settings *settings);
+
+/* Likewise for the options that say who may connect and do what. */
+struct midge_security_settings *midge_settings_security(struct midge_settings *settings);
+
+/* What holds for a listener of which nothing was said. */
+void midge_defaults_listener(struct midge_listener_settings *listener);
 
 /* What holds without a configuration; limits are left unset. */
 void midge_defaults_start(struct midge_settings *settings);

@@ -358,7 +358,7 @@ static void note_peer(struct midge_slot *slot, const struct sockaddr_storage *pe
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
         memcpy(slot->address, &in->sin_addr, 4);
         slot->port = ntohs(in->sin_port);
-    } else {
+    } else if (peer->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)peer;
         memcpy(slot->address, &in6->sin6_addr, 16);
         slot->port = ntohs(in6->sin6_port);
@@ -418,8 +418,12 @@ void midge_transport_peer(const struct midge_transport *transport, midge_index i
     char address[INET6_ADDRSTRLEN];
     const struct midge_slot *slot = slot_at(transport, index);
     text[0] = '\0';
-    if (index != 0 && index < transport->slot_count && slot->handle.index != 0 &&
-        inet_ntop(slot->family, slot->address, address, sizeof(address)) != NULL) {
+    if (index == 0 || index >= transport->slot_count || slot->handle.index == 0) {
+        return;
+    }
+    if (slot->family == AF_UNIX) {
+        memcpy(text, "a local socket", sizeof("a local socket"));
+    } else if (inet_ntop(slot->family, slot->address, address, sizeof(address)) != NULL) {
         snprintf(text, MIDGE_PEER_SIZE, slot->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, slot->port);
     }
 }

@@ -83,19 +83,21 @@ def subscribe_packet(packet_id, filters):
 
 
 class Client:
-    """One connection. `receive_buffer` asks for a small SO_RCVBUF, for a reader that is to be slow."""
+    """One connection, to a pair of host and port or to the path of a Unix socket. `receive_buffer` asks for a small SO_RCVBUF,
+    for a reader that is to be slow."""
 
     def __init__(self, address, receive_buffer=None, timeout=DEADLINE_S):
         self.timeout = timeout
         self.buffer = bytearray()
         self.next_id = 1
         self.held = collections.deque()  # messages that came in while an acknowledgement was awaited
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(address)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not isinstance(address, str):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):
         return self

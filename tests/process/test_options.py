@@ -48,6 +48,15 @@ class Case(unittest.TestCase):
         self.midge = midge
         return midge
 
+    def refused(self, *lines):
+        """The line with which midge refuses to start with this configuration."""
+        self.write(*lines)
+        result = subprocess.run([OPTIONS.midge, "-c", str(self.path)], capture_output=True, text=True, timeout=DEADLINE_S,
+                                check=False)
+        self.assertNotEqual(0, result.returncode)
+        self.assertEqual(1, result.stderr.count("\n"), result.stderr)
+        return result.stderr
+
     def raw(self, address=None):
         client = wire.Client(address or self.midge.address())
         self.addCleanup(client.socket.close)
@@ -99,10 +108,36 @@ class TestListeners(Case):
         self.midge.address()
         self.assertEqual(1, len(self.ports()))
 
+    def test_unix_socket(self):
+        path = self.folder / "midge.sock"
+        for _ in range(2):
+            self.start(listener=f"listener 0 {path}")
+            self.midge.wait_log(f"listening on {path}$")
+            client = wire.Client(str(path))
+            self.assertEqual(0, client.connect("local")[1])
+            client.disconnect()
+            self.midge.wait_log("New client connected from a local socket as local")
+            self.midge.kill()  # leaves the socket behind, which must not be in the way of the next start
+        self.start(listener=f"listener 0 {path}")
+        self.midge.wait_log(f"listening on {path}$")
+        self.assertIn("cannot listen on", self.refused(f"listener 0 {path}"))
+        self.midge.signal(signal.SIGTERM)
+        self.assertEqual(0, self.midge.end())
+        self.assertFalse(path.exists())
+
+    def test_per_listener_settings(self):
+        self.start("per_listener_settings true", "listener 0 127.0.0.1", "allow_anonymous false", "listener 0 127.0.0.2",
+                   "allow_anonymous true", listener=None)
+        self.midge.wait_log(r"listening on 127\.0\.0\.2 port")
+        codes = []
+        for address in self.ports():
+            codes.append(self.raw(address).connect("somebody")[1])
+        self.assertEqual([5, 0], codes)
+
     def test_beyond_loopback_refuses_anonymous(self):
         self.start(listener="listener 0")
         found = re.search(r"port (\d+)", self.midge.wait_log(r"listening on 0\.0\.0\.0 port"))
-        self.midge.wait_log("No client may connect: .* allow_anonymous is not set")
+        self.midge.wait_log("No client may connect there: .* allow_anonymous is not set")
         client = self.raw(("127.0.0.1", int(found.group(1))))
         self.assertEqual(5, client.connect("somebody", username="u", password="p")[1])
 
@@ -117,12 +152,7 @@ class TestListeners(Case):
             ("listener 0 192.0.2.1", "cannot listen on 192.0.2.1 port 0: "),
             ("listener 0 no.such.host.invalid", "cannot listen on no.such.host.invalid: "),
         ):
-            self.write(line)
-            result = subprocess.run([OPTIONS.midge, "-c", str(self.path)], capture_output=True, text=True, timeout=DEADLINE_S,
-                                    check=False)
-            self.assertEqual(1, result.returncode)
-            self.assertIn(words, result.stderr)
-            self.assertEqual(1, result.stderr.count("\n"))
+            self.assertIn(words, self.refused(line))
 
 
 class TestWhoConnects(Case):
@@ -406,10 +436,11 @@ class TestReload(Case):
         self.start("max_qos 2")
         client = self.client("client")
         self.assertEqual([2], client.subscribe(("t", 2)))
-        self.write("listener 0 127.0.0.1", "max_qos 1", "allow_anonymous false", "max_connections 77", "listener 1 127.0.0.1")
+        self.write("listener 0 127.0.0.1", "max_qos 1", "allow_anonymous false", "global_max_connections 77",
+                   "listener 1 127.0.0.1")
         self.midge.signal(signal.SIGHUP)
         self.midge.wait_log("Reload: the configuration was read again")
-        self.midge.wait_log("Reload: max_connections and limit_... change at the next start only")
+        self.midge.wait_log("Reload: global_max_connections and limit_... change at the next start only")
         self.midge.wait_log("Reload: listeners .* at the next start only")
         self.assertEqual([1], client.subscribe(("t", 2)))
         self.assertEqual(5, self.code("other"))

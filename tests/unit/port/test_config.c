@@ -36,15 +36,13 @@ static bool read_text(const char *text)
 {
     write_file(path, text);
     midge_config_start(&config);
-    bool good = midge_config_read(&config, path);
-    midge_config_finish(&config);
-    return good;
+    return midge_config_read(&config, path) && midge_config_finish(&config);
 }
 
 /* The number in the field at `offset` whose option has this type. */
 static uint64_t field(const struct midge_option *option)
 {
-    const uint8_t *at = (const uint8_t *)&config.settings + option->offset;
+    const uint8_t *at = midge_option_field(option, &config.settings);
     switch (option->type) {
     case MIDGE_OPTION_NUMBER8:
         return *at;
@@ -189,7 +187,7 @@ static void listeners_are_those_of_mosquitto(void **state)
     assert_int_equal(config.settings.listeners[1].domain, MIDGE_DOMAIN_IPV6);
 
     static const char *const bad[] = {
-        "listener", "listener x",   "listener 65536",    "listener 1x", "listener 0 /run/midge.sock",
+        "listener", "listener x",   "listener 65536",    "listener 1x", "listener 1 /run/midge.sock",
         "port -1",  "bind_address", "socket_domain ipv5"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_false(read_text(bad[i]));
@@ -207,15 +205,67 @@ static void listeners_are_those_of_mosquitto(void **state)
     assert_false(read_text(many));
 }
 
+static void a_path_is_a_unix_socket(void **state)
+{
+    (void)state;
+    char line[160];
+    assert_true(read_text("listener 0 /run/midge.sock\n"));
+    assert_int_equal(config.settings.listeners[0].domain, MIDGE_DOMAIN_UNIX);
+    assert_string_equal(config.settings.listeners[0].address, "/run/midge.sock");
+    assert_false(read_text("listener 0 /run/midge.sock\nsocket_domain ipv4\n"));
+    snprintf(line, sizeof(line), "listener 0 /%0106d\n", 0);
+    assert_true(read_text(line));
+    snprintf(line, sizeof(line), "listener 0 /%0107d\n", 0);
+    assert_false(read_text(line));
+}
+
+/* An option of listeners belongs to the listener above it, before any to the default listener. */
+static void options_of_listeners_belong_to_the_one_above(void **state)
+{
+    (void)state;
+    const struct midge_listener_settings *listeners = config.settings.listeners;
+    assert_true(read_text("port 1\nmax_connections 5\nlistener 2\nlistener 3\nmax_connections 7\n"));
+    assert_int_equal(config.settings.listener_count, 3);
+    assert_int_equal(listeners[0].connections_max, MIDGE_LIMIT_UNSET);
+    assert_int_equal(listeners[1].connections_max, 7);
+    assert_int_equal(listeners[2].connections_max, 5);
+    midge_config_wrong(&config, 2, "max_connections", "it is %s", "wrong");
+    assert_non_null(strstr(config.error, ":2: option \"max_connections\": it is wrong"));
+    midge_config_wrong(&config, 1, "max_connections", "wrong");
+    assert_non_null(strstr(config.error, ":5: option \"max_connections\": wrong"));
+    midge_config_wrong(&config, SIZE_MAX, "max_qos", "wrong");
+    assert_string_equal(config.error, "option \"max_qos\": wrong");
+    assert_true(read_text("max_connections 5\n"));
+    assert_int_equal(listeners[0].connections_max, 5);
+    assert_false(read_text("max_connections 5\nlistener 2\n"));
+    assert_non_null(strstr(config.error, ":1: option \"max_connections\": it is above all listeners"));
+}
+
+static void with_per_listener_settings_each_has_its_own_rules(void **state)
+{
+    (void)state;
+    const struct midge_listener_settings *listeners = config.settings.listeners;
+    assert_true(read_text("listener 1\nallow_anonymous false\nlistener 2\nallow_anonymous true\n"));
+    assert_int_equal(listeners[0].security.allow_anonymous, MIDGE_ANONYMOUS_YES);
+    assert_int_equal(listeners[1].security.allow_anonymous, MIDGE_ANONYMOUS_YES);
+    assert_true(read_text("per_listener_settings true\nport 3\nallow_anonymous true\nlistener 1\nallow_anonymous false\n"
+                          "listener 2\n"));
+    assert_int_equal(listeners[0].security.allow_anonymous, MIDGE_ANONYMOUS_NO);
+    assert_int_equal(listeners[1].security.allow_anonymous, MIDGE_ANONYMOUS_UNSET);
+    assert_int_equal(listeners[2].security.allow_anonymous, MIDGE_ANONYMOUS_YES);
+    assert_false(read_text("allow_anonymous true\nper_listener_settings true\n"));
+    assert_non_null(strstr(config.error, ":2: option \"per_listener_settings\": it decides about lines that stand above it"));
+}
+
 static void anonymous_can_be_left_open(void **state)
 {
     (void)state;
     assert_true(read_text(""));
-    assert_int_equal(config.settings.allow_anonymous, MIDGE_ANONYMOUS_UNSET);
+    assert_int_equal(config.settings.listeners[0].security.allow_anonymous, MIDGE_ANONYMOUS_UNSET);
     assert_true(read_text("allow_anonymous true"));
-    assert_int_equal(config.settings.allow_anonymous, MIDGE_ANONYMOUS_YES);
+    assert_int_equal(config.settings.listeners[0].security.allow_anonymous, MIDGE_ANONYMOUS_YES);
     assert_true(read_text("allow_anonymous false"));
-    assert_int_equal(config.settings.allow_anonymous, MIDGE_ANONYMOUS_NO);
+    assert_int_equal(config.settings.listeners[0].security.allow_anonymous, MIDGE_ANONYMOUS_NO);
     assert_false(read_text("allow_anonymous perhaps"));
 }
 
@@ -234,7 +284,12 @@ static void limits_that_are_not_given_follow_the_clients(void **state)
     assert_true(limits->sessions > 1024);
     assert_true(read_text("max_connections -1\nmax_connections -1\n"));
     assert_true(limits->clients >= 1024);
-    assert_false(read_text("max_connections 5\nmax_connections 6\n"));
+    assert_true(read_text("listener 1\nmax_connections 5\nlistener 2\nmax_connections 6\n"));
+    assert_int_equal(limits->clients, 11);
+    assert_true(read_text("listener 1\nmax_connections 5\nlistener 2\n"));
+    assert_true(limits->clients >= 1024);
+    assert_true(read_text("global_max_connections 9\nlistener 1\nmax_connections 5\n"));
+    assert_int_equal(limits->clients, 9);
     assert_false(read_text("max_connections 0\n"));
 }
 
@@ -301,7 +356,7 @@ static void errors_name_file_line_option_and_choices(void **state)
     expect_error("acl_file /etc/acl\n",
                  "1: option \"acl_file\": Mosquitto has it, Midge does not; there are no rights yet: remove "
                  "the line, and let only trusted hosts reach the port");
-    assert_true(read_text("persistence false\nprotocol mqtt\nper_listener_settings false\n"));
+    assert_true(read_text("persistence false\nprotocol mqtt\n"));
 }
 
 /* The options of Mosquitto 2.0. */
@@ -457,7 +512,7 @@ static void loopback_listeners_can_be_added(void **state)
         assert_true(midge_config_add_loopback(&config, (uint16_t)i));
     }
     assert_false(midge_config_add_loopback(&config, 1));
-    midge_config_finish(&config);
+    assert_true(midge_config_finish(&config));
     assert_int_equal(config.settings.listener_count, MIDGE_LISTENERS_MAX);
     assert_true(config.settings.listeners[3].loopback);
 }
@@ -490,6 +545,9 @@ int main(void)
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(overflow_policies_have_names),
         cmocka_unit_test(listeners_are_those_of_mosquitto),
+        cmocka_unit_test(a_path_is_a_unix_socket),
+        cmocka_unit_test(options_of_listeners_belong_to_the_one_above),
+        cmocka_unit_test(with_per_listener_settings_each_has_its_own_rules),
         cmocka_unit_test(anonymous_can_be_left_open),
         cmocka_unit_test(limits_that_are_not_given_follow_the_clients),
         cmocka_unit_test(message_size_limit_lowers_the_packet_size),
