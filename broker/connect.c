@@ -40,6 +40,23 @@ static enum midge_reason check_client_id(const struct midge *b, const struct mid
     return too_long ? MIDGE_CLIENT_ID_SIZE : MIDGE_NONE;
 }
 
+static struct midge_login login_of(const struct midge *b, midge_index connection, const struct midge_connect *connect)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    return (struct midge_login){
+        .conn = {.index = connection, .generation = c->generation},
+        .listener = c->listener,
+        .level = connect->level,
+        .clean_session = connect->clean_session,
+        .has_username = connect->has_username,
+        .has_password = connect->has_password,
+        .keepalive_s = connect->keepalive_s,
+        .client_id = connect->client_id,
+        .username = connect->username,
+        .password = connect->password,
+    };
+}
+
 /* Asks the port; an answer that came by midge_authenticated is kept in the connection. */
 static enum midge_verdict authenticate(struct midge *b, midge_index connection, const struct midge_connect *connect)
 {
@@ -50,17 +67,7 @@ static enum midge_verdict authenticate(struct midge *b, midge_index connection, 
     if (b->config.authenticate == NULL) {
         return MIDGE_ACCEPT;
     }
-    struct midge_login login = {
-        .conn = {.index = connection, .generation = c->generation},
-        .listener = c->listener,
-        .level = connect->level,
-        .clean_session = connect->clean_session,
-        .has_username = connect->has_username,
-        .has_password = connect->has_password,
-        .client_id = connect->client_id,
-        .username = connect->username,
-        .password = connect->password,
-    };
+    struct midge_login login = login_of(b, connection, connect);
     c->verdict = (uint8_t)b->config.authenticate(b->config.context, &login, &c->who);
     return (enum midge_verdict)c->verdict;
 }
@@ -182,6 +189,13 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
     }
     if (verdict != MIDGE_ACCEPT) {
         return refuse(b, connection, connect.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
+    }
+    if (b->config.client_id != NULL) {
+        struct midge_login login = login_of(b, connection, &connect);
+        struct midge_view client_id = b->config.client_id(b->config.context, &login);
+        if (client_id.size > 0) {
+            connect.client_id = client_id;
+        }
     }
     enum midge_handled handled = accept_client(b, connection, &connect);
     if (handled == MIDGE_HANDLED) {

@@ -250,6 +250,7 @@ struct midge_login {
     bool clean_session;
     bool has_username;
     bool has_password;
+    uint16_t keepalive_s;
     struct midge_view client_id; /* as sent: empty where the broker is to assign one */
     struct midge_view username;
     struct midge_view password;
@@ -308,7 +309,7 @@ enum midge_action {
     X(SESSIONS_FULL, "too many sessions", "limit_sessions")                                                                    \
     X(NAMES_FULL, "no room for the client identifier", "limit_names")                                                          \
     X(WILL_FULL, "no room for the will", "limit_blocks")                                                                       \
-    X(NOT_AUTHENTICATED, "bad user name or password, or not authorized", "allow_anonymous")                                    \
+    X(NOT_AUTHENTICATED, "bad user name or password, or not authorized", "allow_anonymous, password_file")                     \
     /* sizes that a server may enforce */                                                                                      \
     X(PACKET_SIZE, "packet too large", "max_packet_size")                                                                      \
     X(TOPIC_LEVELS, "topic or filter has too many levels", "limit_topic_levels")                                               \
@@ -370,6 +371,9 @@ struct midge_config {
     void *context; /* passed to the callbacks */
     /* May this client connect? Sets *who to what authorize is to be asked with. NULL: everybody may, who is 0. */
     enum midge_verdict (*authenticate)(void *context, const struct midge_login *login, uint32_t *who);
+    /* The identifier that this client, which was just accepted, has instead of the one it sent: well-formed UTF-8. An empty
+     * view is the one it sent, or one that the broker makes up. NULL: likewise. */
+    struct midge_view (*client_id)(void *context, const struct midge_login *login);
     /* May `who` do this? NULL: everybody may do everything. */
     bool (*authorize)(void *context, uint32_t who, enum midge_action action, struct midge_view topic);
     /* NULL: nothing is logged. */
