@@ -40,19 +40,15 @@ static void visit_list(struct visit *visit, const struct midge_list *list)
 static void visit_holders(struct visit *visit)
 {
     const struct midge *b = visit->b;
-    for (uint32_t bucket = 0; bucket < b->config.limits.sessions; bucket++) {
-        for (midge_index i = b->session_buckets[bucket]; i != 0; i = midge_session_at(b, i)->bucket_next) {
-            const struct midge_session *s = midge_session_at(b, i);
-            visit_list(visit, &s->queue_qos0);
-            visit_list(visit, &s->queue);
-            visit_list(visit, &s->window);
-        }
+    for (midge_index i = midge_table_next(&b->session_table, 0); i != 0; i = midge_table_next(&b->session_table, i)) {
+        const struct midge_session *s = midge_session_at(b, i);
+        visit_list(visit, &s->queue_qos0);
+        visit_list(visit, &s->queue);
+        visit_list(visit, &s->window);
     }
-    for (uint32_t bucket = 0; bucket < b->retained.tree.nodes.capacity; bucket++) {
-        midge_index i = b->retained.tree.nodes.used == 0 ? 0 : b->retained.tree.buckets[bucket];
-        for (; i != 0; i = midge_tree_at(&b->retained.tree, i)->bucket_next) {
-            visit_message(visit, midge_topic_node_at(&b->retained, i)->message);
-        }
+    const struct midge_table *topics = &b->retained.tree.table;
+    for (midge_index i = midge_table_next(topics, 0); i != 0; i = midge_table_next(topics, i)) {
+        visit_message(visit, midge_topic_node_at(&b->retained, i)->message);
     }
     for (midge_index i = 1; i <= b->connections.touched; i++) {
         const struct midge_connection *c = midge_connection_at(b, i);
@@ -107,11 +103,8 @@ static uint32_t audit_references(const struct midge *b)
 static uint32_t tree_names(const struct midge *b, const struct midge_tree *tree)
 {
     uint32_t chunks = 0;
-    for (uint32_t bucket = 0; bucket < tree->nodes.capacity; bucket++) {
-        midge_index i = tree->nodes.used == 0 ? 0 : tree->buckets[bucket];
-        for (; i != 0; i = midge_tree_at(tree, i)->bucket_next) {
-            chunks += midge_names_chunks(&b->names, midge_tree_at(tree, i)->name_size);
-        }
+    for (midge_index i = midge_table_next(&tree->table, 0); i != 0; i = midge_table_next(&tree->table, i)) {
+        chunks += midge_names_chunks(&b->names, midge_tree_at(tree, i)->name_size);
     }
     return chunks;
 }
@@ -163,13 +156,11 @@ static uint32_t audit_session(const struct midge *b, midge_index session, struct
 static uint32_t audit_sessions(const struct midge *b)
 {
     struct totals totals = {0};
-    for (uint32_t bucket = 0; bucket < b->config.limits.sessions; bucket++) {
-        for (midge_index i = b->session_buckets[bucket]; i != 0; i = midge_session_at(b, i)->bucket_next) {
-            CHECK(++totals.sessions <= b->sessions.used);
-            uint32_t place = audit_session(b, i, &totals);
-            if (place != 0) {
-                return place;
-            }
+    for (midge_index i = midge_table_next(&b->session_table, 0); i != 0; i = midge_table_next(&b->session_table, i)) {
+        CHECK(++totals.sessions <= b->sessions.used);
+        uint32_t place = audit_session(b, i, &totals);
+        if (place != 0) {
+            return place;
         }
     }
     CHECK(totals.sessions == b->sessions.used);

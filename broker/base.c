@@ -19,56 +19,33 @@ static inline void sip_round(uint32_t v[4])
     v[2] = rotate(v[2], 16);
 }
 
-static inline void sip_word(uint32_t v[4], uint32_t word)
-{
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-}
-
-void midge_hash_begin(struct midge_hash *hash, uint64_t seed, uint32_t tweak)
+uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
 {
     uint32_t k0 = (uint32_t)seed;
     uint32_t k1 = (uint32_t)(seed >> 32);
-    *hash = (struct midge_hash){.v = {k0, k1, UINT32_C(0x6c796765) ^ k0, UINT32_C(0x74656462) ^ k1}};
-    sip_word(hash->v, tweak);
-}
-
-void midge_hash_add(struct midge_hash *hash, const uint8_t *bytes, uint32_t size)
-{
-    uint32_t i = 0;
-    while (i < size) {
-        if (hash->size % 4 == 0 && size - i >= 4) {
-            uint32_t word =
-                (uint32_t)bytes[i] | (uint32_t)bytes[i + 1] << 8 | (uint32_t)bytes[i + 2] << 16 | (uint32_t)bytes[i + 3] << 24;
-            sip_word(hash->v, word);
-            i += 4;
-            hash->size += 4;
-            continue;
+    uint32_t v[4] = {k0 ^ tweak, k1, UINT32_C(0x6c796765) ^ k0, UINT32_C(0x74656462) ^ k1};
+    uint32_t left = size;
+    bool last = false;
+    while (!last) {
+        uint32_t word = size << 24;
+        last = left < sizeof(word);
+        if (last) {
+            while (left > 0) {
+                left--;
+                word |= (uint32_t)bytes[left] << (8 * left);
+            }
+        } else {
+            memcpy(&word, bytes, sizeof(word));
+            bytes += sizeof(word);
+            left -= (uint32_t)sizeof(word);
         }
-        hash->word |= (uint32_t)bytes[i] << (8 * (hash->size % 4));
-        i++;
-        if (++hash->size % 4 == 0) {
-            sip_word(hash->v, hash->word);
-            hash->word = 0;
-        }
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
     }
-}
-
-uint32_t midge_hash_end(struct midge_hash *hash)
-{
-    sip_word(hash->v, hash->word | hash->size << 24);
-    hash->v[2] ^= 0xff;
-    sip_round(hash->v);
-    sip_round(hash->v);
-    sip_round(hash->v);
-    return hash->v[1] ^ hash->v[3];
-}
-
-uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
-{
-    struct midge_hash hash;
-    midge_hash_begin(&hash, seed, tweak);
-    midge_hash_add(&hash, bytes, size);
-    return midge_hash_end(&hash);
+    v[2] ^= 0xff;
+    for (uint32_t i = 0; i < 3; i++) {
+        sip_round(v);
+    }
+    return v[1] ^ v[3];
 }

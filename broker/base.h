@@ -40,18 +40,7 @@ static inline void midge_put_u16(uint8_t *bytes, uint16_t value)
 }
 
 /* A keyed hash (HalfSipHash-1-3, J.-P. Aumasson and D. J. Bernstein): a peer that does not know the seed cannot choose strings
- * that collide. It takes its bytes in pieces, since names lie in chunks. */
-struct midge_hash {
-    uint32_t v[4];
-    uint32_t word; /* the bytes, size % 4 of them, that do not fill a word yet */
-    uint32_t size;
-};
-
-void midge_hash_begin(struct midge_hash *hash, uint64_t seed, uint32_t tweak);
-void midge_hash_add(struct midge_hash *hash, const uint8_t *bytes, uint32_t size);
-uint32_t midge_hash_end(struct midge_hash *hash);
-
-/* The hash of one piece. */
+ * that collide. `tweak` is added to the key. */
 uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size);
 
 /* Maps a hash onto 0 .. count - 1 without a division; count > 0. */

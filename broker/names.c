@@ -79,16 +79,3 @@ void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t
         name = *chunk_next(names, name);
     }
 }
-
-uint32_t midge_names_hash(const struct midge_names *names, midge_index name, uint32_t size, uint64_t seed, uint32_t tweak)
-{
-    struct midge_hash hash;
-    midge_hash_begin(&hash, seed, tweak);
-    while (size > 0) {
-        uint32_t part = midge_min(size, chunk_room(names));
-        midge_hash_add(&hash, chunk_bytes(names, name), part);
-        size -= part;
-        name = *chunk_next(names, name);
-    }
-    return midge_hash_end(&hash);
-}

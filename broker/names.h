@@ -23,9 +23,6 @@ void midge_names_release(struct midge_names *names, midge_index name);
 /* Whether the stored string equals these bytes; the caller has compared the sizes. */
 bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size);
 
-/* The hash that midge_hash gives for these bytes. */
-uint32_t midge_names_hash(const struct midge_names *names, midge_index name, uint32_t size, uint64_t seed, uint32_t tweak);
-
 /* Copies the first `size` bytes of a stored string, which has at least that many. */
 void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t *to, uint32_t size);
 

@@ -235,19 +235,17 @@ uint32_t midge_retained_audit(const struct midge_retained *retained)
     uint32_t nodes = 0;
     uint32_t messages = 0;
     uint32_t bytes = 0;
-    for (uint32_t bucket = 0; bucket < retained->tree.nodes.capacity; bucket++) {
-        midge_index i = retained->tree.nodes.used == 0 ? 0 : retained->tree.buckets[bucket];
-        for (; i != 0; i = midge_tree_at(&retained->tree, i)->bucket_next) {
-            const struct midge_topic_node *n = midge_topic_node_at(retained, i);
-            uint32_t own = audit_children(retained, i);
-            uint32_t message = n->message != 0 ? 1 : 0;
-            if (own == UINT32_MAX || n->tree.uses < own + message || n->tree.uses == 0 || ++nodes > retained->tree.nodes.used) {
-                return MIDGE_PLACE;
-            }
-            children += own;
-            messages += message;
-            bytes += message == 0 ? 0 : midge_message_charge(midge_message_at(retained->store, n->message));
+    const struct midge_table *table = &retained->tree.table;
+    for (midge_index i = midge_table_next(table, 0); i != 0; i = midge_table_next(table, i)) {
+        const struct midge_topic_node *n = midge_topic_node_at(retained, i);
+        uint32_t own = audit_children(retained, i);
+        uint32_t message = n->message != 0 ? 1 : 0;
+        if (own == UINT32_MAX || n->tree.uses < own + message || n->tree.uses == 0 || ++nodes > retained->tree.nodes.used) {
+            return MIDGE_PLACE;
         }
+        children += own;
+        messages += message;
+        bytes += message == 0 ? 0 : midge_message_charge(midge_message_at(retained->store, n->message));
     }
     bool right =
         children == nodes && nodes == retained->tree.nodes.used && messages == retained->count && bytes == retained->bytes;

@@ -52,10 +52,8 @@ static void find_targets(struct routing *r)
     struct midge *b = r->b;
     if (++b->match_stamp == 0) {
         /* The stamp went round: forget those of four billion messages ago. */
-        for (uint32_t bucket = 0; bucket < b->config.limits.sessions; bucket++) {
-            for (midge_index i = b->session_buckets[bucket]; i != 0; i = midge_session_at(b, i)->bucket_next) {
-                midge_session_at(b, i)->match_stamp = 0;
-            }
+        for (midge_index i = midge_table_next(&b->session_table, 0); i != 0; i = midge_table_next(&b->session_table, i)) {
+            midge_session_at(b, i)->match_stamp = 0;
         }
         b->match_stamp = 1;
     }

@@ -4,21 +4,21 @@
 #include "interest.h"
 #include "record.h"
 
-static midge_index *bucket_of(const struct midge *b, uint32_t hash)
+static uint32_t hash_of(const struct midge *b, struct midge_view client_id)
 {
-    return &b->session_buckets[midge_hash_bucket(hash, b->config.limits.sessions)];
+    return midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size);
 }
 
 midge_index midge_session_find(const struct midge *b, struct midge_view client_id)
 {
-    midge_index i = *bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
+    midge_index i = midge_table_first(&b->session_table, hash_of(b, client_id));
     while (i != 0) {
         const struct midge_session *s = midge_session_at(b, i);
         if (s->client_id_size == client_id.size &&
             midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
             break;
         }
-        i = s->bucket_next;
+        i = midge_table_entry(s->bucket_next);
     }
     return i;
 }
@@ -86,10 +86,9 @@ midge_index midge_session_create(struct midge *b, struct midge_view client_id, e
         return 0;
     }
     midge_index session = midge_pool_take(&b->sessions);
-    midge_index *bucket = bucket_of(b, midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size));
-    *midge_session_at(b, session) = (struct midge_session){
-        .client_id = name, .client_id_size = (uint16_t)client_id.size, .next_packet_id = 1, .bucket_next = *bucket};
-    *bucket = session;
+    *midge_session_at(b, session) =
+        (struct midge_session){.client_id = name, .client_id_size = (uint16_t)client_id.size, .next_packet_id = 1};
+    midge_table_add(&b->session_table, hash_of(b, client_id), session);
     offline_append(b, session);
     return session;
 }
@@ -109,13 +108,7 @@ void midge_session_remove(struct midge *b, midge_index session, enum midge_reaso
         record.size = lost;
         midge_record_write(b, &record);
     }
-    uint32_t hash = midge_names_hash(&b->names, s->client_id, s->client_id_size, b->config.hash_seed, 0);
-    midge_index *link = bucket_of(b, hash);
-    while (*link != session) {
-        MIDGE_ASSERT(*link != 0);
-        link = &midge_session_at(b, *link)->bucket_next;
-    }
-    *link = s->bucket_next;
+    midge_table_remove(&b->session_table, session);
     midge_names_release(&b->names, s->client_id);
     offline_remove(b, session);
     midge_pool_give(&b->sessions, session);
@@ -158,19 +151,18 @@ uint64_t midge_session_expire(struct midge *b)
     return UINT64_MAX;
 }
 
-static midge_index *qos2_bucket(const struct midge *b, midge_index session, uint16_t packet_id)
+static uint32_t qos2_hash(const struct midge *b, midge_index session, uint16_t packet_id)
 {
     uint8_t id[2];
     midge_put_u16(id, packet_id);
-    uint32_t hash = midge_hash(b->config.hash_seed, session, id, sizeof(id));
-    return &b->qos2_buckets[midge_hash_bucket(hash, b->qos2.capacity)];
+    return midge_hash(b->config.hash_seed, session, id, sizeof(id));
 }
 
 midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id)
 {
-    midge_index i = *qos2_bucket(b, session, packet_id);
+    midge_index i = midge_table_first(&b->qos2_table, qos2_hash(b, session, packet_id));
     while (i != 0 && (midge_qos2_at(b, i)->session != session || midge_qos2_at(b, i)->packet_id != packet_id)) {
-        i = midge_qos2_at(b, i)->bucket_next;
+        i = midge_table_after(&b->qos2_table, i);
     }
     return i;
 }
@@ -187,10 +179,8 @@ void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
     struct midge_session *s = midge_session_at(b, session);
     midge_index entry = midge_pool_take(&b->qos2);
     MIDGE_ASSERT(entry != 0);
-    midge_index *bucket = qos2_bucket(b, session, packet_id);
-    *midge_qos2_at(b, entry) =
-        (struct midge_qos2){.bucket_next = *bucket, .next = s->qos2, .session = session, .packet_id = packet_id};
-    *bucket = entry;
+    *midge_qos2_at(b, entry) = (struct midge_qos2){.next = s->qos2, .session = session, .packet_id = packet_id};
+    midge_table_add(&b->qos2_table, qos2_hash(b, session, packet_id), entry);
     if (s->qos2 != 0) {
         midge_qos2_at(b, s->qos2)->previous = entry;
     }
@@ -202,12 +192,7 @@ void midge_qos2_remove(struct midge *b, midge_index entry)
 {
     const struct midge_qos2 *q = midge_qos2_at(b, entry);
     struct midge_session *s = midge_session_at(b, q->session);
-    midge_index *link = qos2_bucket(b, q->session, q->packet_id);
-    while (*link != entry) {
-        MIDGE_ASSERT(*link != 0);
-        link = &midge_qos2_at(b, *link)->bucket_next;
-    }
-    *link = q->bucket_next;
+    midge_table_remove(&b->qos2_table, entry);
     if (q->previous != 0) {
         midge_qos2_at(b, q->previous)->next = q->next;
     } else {

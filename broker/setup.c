@@ -181,7 +181,7 @@ static void carve_modules(struct carving *carving, const struct midge_limits *l,
     midge_names_init(&b->names, carve(carving, l, MIDGE_MEMORY_NAMES), (midge_index)l->names, l->name_size);
     carve_pool(carving, l, MIDGE_MEMORY_DELIVERIES, &b->deliveries);
     carve_pool(carving, l, MIDGE_MEMORY_QOS2_IDENTIFIERS, &b->qos2);
-    b->qos2_buckets = carve(carving, l, MIDGE_MEMORY_QOS2_BUCKETS);
+    b->qos2_table = (struct midge_table){.pool = &b->qos2, .buckets = carve(carving, l, MIDGE_MEMORY_QOS2_BUCKETS)};
     midge_store_init(&b->store, carve(carving, l, MIDGE_MEMORY_BLOCKS), (midge_index)l->blocks, l->block_size);
     b->retained.store = &b->store;
     b->scratch = (struct midge_scratch){.bytes = carve(carving, l, MIDGE_MEMORY_SCRATCH), .size = l->scratch_size};
@@ -211,7 +211,7 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     uintptr_t positions = b->connections.origin + offsetof(struct midge_connection, timer);
     midge_timers_init(&b->timers, heap, b->connections.capacity, positions, sizeof(struct midge_connection));
     carve_pool(&carving, l, MIDGE_MEMORY_SESSIONS, &b->sessions);
-    b->session_buckets = carve(&carving, l, MIDGE_MEMORY_SESSION_BUCKETS);
+    b->session_table = (struct midge_table){.pool = &b->sessions, .buckets = carve(&carving, l, MIDGE_MEMORY_SESSION_BUCKETS)};
     b->targets = carve(&carving, l, MIDGE_MEMORY_TARGETS);
     carve_modules(&carving, l, b);
     MIDGE_ASSERT(carving.used == midge_memory_size(l));

@@ -55,6 +55,11 @@ enum {
  * On a new connection everything is to be sent again: `sent` becomes 0. QoS 0 entries leave the window when they are sent.
  */
 struct midge_session {
+    midge_index bucket_next;
+    uint8_t match_qos;
+    uint8_t flags;
+    uint16_t client_id_size;
+    midge_index client_id;
     uint32_t match_stamp; /* equals midge.match_stamp if it was found in the present match, then with match_qos */
     uint32_t charged_bytes;
     uint32_t who; /* as the port said when the client was accepted */
@@ -69,11 +74,6 @@ struct midge_session {
     uint16_t next_packet_id;
     uint16_t clear_ids; /* that many identifiers from next_packet_id on are known to be unused */
     uint16_t arrivals;
-    uint16_t client_id_size;
-    uint8_t match_qos;
-    uint8_t flags;
-    midge_index client_id;
-    midge_index bucket_next;
     midge_index subscriptions; /* a circle; those with retained messages due come first */
     midge_index replay_last;   /* the last of those, 0: none */
     midge_index replay_node;   /* the cursor of the first of those */
@@ -201,8 +201,8 @@ struct midge {
     struct midge_timers timers;
     struct midge_scratch scratch;
     struct midge_pool qos2;
-    midge_index *session_buckets;
-    midge_index *qos2_buckets;
+    struct midge_table session_table;
+    struct midge_table qos2_table;
     uint64_t late_ms; /* what midge_advance was called late by */
     uint64_t next_ms; /* what it returned last, on the clock of now_ms */
     uint64_t assigned_ids;

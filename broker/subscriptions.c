@@ -228,15 +228,13 @@ uint32_t midge_subscriptions_audit(const struct midge_subscriptions *subscriptio
         return MIDGE_PLACE;
     }
     uint32_t nodes = 0;
-    for (uint32_t bucket = 0; bucket < subscriptions->tree.nodes.capacity; bucket++) {
-        midge_index i = subscriptions->tree.nodes.used == 0 ? 0 : subscriptions->tree.buckets[bucket];
-        for (; i != 0; i = midge_tree_at(&subscriptions->tree, i)->bucket_next) {
-            const struct midge_filter_node *n = node_of(subscriptions, i);
-            uint32_t before = lists;
-            if (++nodes > subscriptions->tree.nodes.used || !audit_list(subscriptions, n->exact, i, &lists) ||
-                !audit_list(subscriptions, n->multi, i, &lists) || n->tree.uses < lists - before || n->tree.uses == 0) {
-                return MIDGE_PLACE;
-            }
+    const struct midge_table *table = &subscriptions->tree.table;
+    for (midge_index i = midge_table_next(table, 0); i != 0; i = midge_table_next(table, i)) {
+        const struct midge_filter_node *n = node_of(subscriptions, i);
+        uint32_t before = lists;
+        if (++nodes > subscriptions->tree.nodes.used || !audit_list(subscriptions, n->exact, i, &lists) ||
+            !audit_list(subscriptions, n->multi, i, &lists) || n->tree.uses < lists - before || n->tree.uses == 0) {
+            return MIDGE_PLACE;
         }
     }
     return nodes == subscriptions->tree.nodes.used && lists == subscriptions->pool.used ? 0 : MIDGE_PLACE;

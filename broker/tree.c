@@ -4,14 +4,13 @@ void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, ui
                      struct midge_names *names, uint64_t seed)
 {
     MIDGE_ASSERT(node_size >= sizeof(struct midge_tree_node));
-    *tree = (struct midge_tree){.buckets = buckets, .names = names, .seed = seed};
+    *tree = (struct midge_tree){.table = {.pool = &tree->nodes, .buckets = buckets}, .names = names, .seed = seed};
     midge_pool_init(&tree->nodes, nodes, count, node_size);
 }
 
-static midge_index *bucket_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
+static uint32_t hash_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
 {
-    uint32_t hash = midge_hash(tree->seed, parent, level, size);
-    return &tree->buckets[midge_hash_bucket(hash, tree->nodes.capacity)];
+    return midge_hash(tree->seed, parent, level, size);
 }
 
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
@@ -19,15 +18,15 @@ midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, c
     if (tree->nodes.used == 0) {
         return 0;
     }
-    midge_index node = *bucket_of(tree, parent, level, size);
+    midge_index node = midge_table_first(&tree->table, hash_of(tree, parent, level, size));
     while (node != 0) {
         const struct midge_tree_node *n = midge_tree_at(tree, node);
         if (n->parent == parent && n->name_size == size && midge_names_equal(tree->names, n->name, level, size)) {
-            return node;
+            break;
         }
-        node = n->bucket_next;
+        node = midge_table_entry(n->bucket_next);
     }
-    return 0;
+    return node;
 }
 
 midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
@@ -43,9 +42,7 @@ midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const ui
     n->parent = parent;
     n->name = name;
     n->name_size = (uint16_t)size;
-    midge_index *bucket = bucket_of(tree, parent, level, size);
-    n->bucket_next = *bucket;
-    *bucket = node;
+    midge_table_add(&tree->table, hash_of(tree, parent, level, size), node);
     if (parent != 0) {
         midge_tree_at(tree, parent)->uses++;
     }
@@ -54,16 +51,10 @@ midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const ui
 
 midge_index midge_tree_remove(struct midge_tree *tree, midge_index node)
 {
-    struct midge_tree_node *n = midge_tree_at(tree, node);
-    MIDGE_ASSERT(n->uses == 0);
-    uint32_t hash = midge_names_hash(tree->names, n->name, n->name_size, tree->seed, n->parent);
-    midge_index *link = &tree->buckets[midge_hash_bucket(hash, tree->nodes.capacity)];
-    while (*link != node) {
-        MIDGE_ASSERT(*link != 0);
-        link = &midge_tree_at(tree, *link)->bucket_next;
-    }
-    *link = n->bucket_next;
+    const struct midge_tree_node *n = midge_tree_at(tree, node);
     midge_index parent = n->parent;
+    MIDGE_ASSERT(n->uses == 0);
+    midge_table_remove(&tree->table, node);
     midge_names_release(tree->names, n->name);
     midge_pool_give(&tree->nodes, node);
     if (parent != 0) {

@@ -4,10 +4,11 @@
 #define MIDGE_TREE_H
 
 #include "names.h"
+#include "table.h"
 
 struct midge_tree_node {
-    midge_index parent; /* 0: a child of the root */
     midge_index bucket_next;
+    midge_index parent; /* 0: a child of the root */
     midge_index name;
     midge_index uses; /* its children, and whatever the owner counts: a node with none is to be removed */
     uint16_t name_size;
@@ -15,7 +16,7 @@ struct midge_tree_node {
 
 struct midge_tree {
     struct midge_pool nodes;
-    midge_index *buckets; /* as many as nodes */
+    struct midge_table table;
     struct midge_names *names;
     uint64_t seed;
 };

@@ -38,7 +38,7 @@ static void finish(struct fixture *f)
     free(midge_pool_at(&f->names.chunks, 1));
     free(midge_pool_at(&f->store.blocks, 1));
     free(midge_pool_at(&f->retained.tree.nodes, 1));
-    free(f->retained.tree.buckets);
+    free(f->retained.tree.table.buckets);
 }
 
 /* Retains a message with a payload of this size, which nobody else holds then. */

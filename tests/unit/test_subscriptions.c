@@ -40,7 +40,7 @@ static void finish(struct fixture *f)
     free(f->subscriptions.stack);
     free(midge_pool_at(&f->subscriptions.pool, 1));
     free(midge_pool_at(&f->subscriptions.tree.nodes, 1));
-    free(f->subscriptions.tree.buckets);
+    free(f->subscriptions.tree.table.buckets);
 }
 
 /* A session's circle of one, so that it can be searched. */

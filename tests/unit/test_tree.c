@@ -33,7 +33,7 @@ static void finish(struct fixture *f)
     assert_int_equal(f->tree.nodes.used, 0);
     assert_int_equal(f->names.chunks.used, 0);
     for (uint32_t i = 0; i < f->tree.nodes.capacity; i++) {
-        assert_int_equal(f->buckets[i], 0);
+        assert_int_equal(midge_table_entry(f->buckets[i]), 0);
     }
     assert_true(midge_pool_audit(&f->tree.nodes));
     free(f->nodes);

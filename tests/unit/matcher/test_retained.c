@@ -46,7 +46,7 @@ static int finish(void **state)
     free(midge_pool_at(&names.chunks, 1));
     free(midge_pool_at(&store.blocks, 1));
     free(midge_pool_at(&retained.tree.nodes, 1));
-    free(retained.tree.buckets);
+    free(retained.tree.table.buckets);
     return clean ? 0 : -1;
 }
 

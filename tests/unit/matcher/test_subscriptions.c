@@ -42,7 +42,7 @@ static int finish(void **state)
     free(subscriptions.stack);
     free(midge_pool_at(&subscriptions.pool, 1));
     free(midge_pool_at(&subscriptions.tree.nodes, 1));
-    free(subscriptions.tree.buckets);
+    free(subscriptions.tree.table.buckets);
     return clean ? 0 : -1;
 }
 
