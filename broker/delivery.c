@@ -4,32 +4,18 @@
 
 #define MIDGE_FILE MIDGE_FILE_DELIVERY
 
-static void list_append(struct midge *b, struct midge_list *list, midge_index delivery)
+static void append(struct midge *b, struct midge_list *list, midge_index delivery)
 {
-    midge_delivery_at(b, delivery)->next = 0;
-    if (list->tail != 0) {
-        midge_delivery_at(b, list->tail)->next = delivery;
-    } else {
-        list->head = delivery;
-    }
-    list->tail = delivery;
+    midge_list_append(&b->deliveries, list, 0, delivery);
 }
 
 /* Unlinks the delivery behind `previous`, the first where that is 0. */
-static midge_index list_remove_after(struct midge *b, struct midge_list *list, midge_index previous)
+static midge_index take(struct midge *b, struct midge_list *list, midge_index previous)
 {
-    midge_index delivery = previous != 0 ? midge_delivery_at(b, previous)->next : list->head;
-    midge_index next = midge_delivery_at(b, delivery)->next;
-    if (previous != 0) {
-        midge_delivery_at(b, previous)->next = next;
-    } else {
-        list->head = next;
-    }
-    if (list->tail == delivery) {
-        list->tail = previous;
-    }
-    return delivery;
+    return midge_list_take(&b->deliveries, list, 0, previous);
 }
+
+_Static_assert(offsetof(struct midge_delivery, next) == 0, "the link comes first");
 
 static void release_message(struct midge *b, struct midge_session *s, struct midge_delivery *d)
 {
@@ -141,13 +127,13 @@ void midge_queue_append(struct midge *b, midge_index session, midge_index messag
     midge_store_keep(&b->store, message);
     s->charged_entries++;
     s->charged_bytes += midge_message_charge(midge_message_at(&b->store, message));
-    list_append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
+    append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
 }
 
 /* Drops the first delivery of a queue. */
 static void drop_first(struct midge *b, midge_index session, struct midge_list *queue, enum midge_reason reason)
 {
-    midge_index delivery = list_remove_after(b, queue, 0);
+    midge_index delivery = take(b, queue, 0);
     midge_drop_message(b, reason, session, midge_delivery_at(b, delivery)->message);
     free_delivery(b, midge_session_at(b, session), delivery);
 }
@@ -175,7 +161,7 @@ void midge_queue_disconnect(struct midge *b, midge_index session)
     while (next != 0) {
         struct midge_delivery *d = midge_delivery_at(b, next);
         if ((d->flags & MIDGE_DELIVERY_QOS) == 0) {
-            midge_index delivery = list_remove_after(b, &s->window, previous);
+            midge_index delivery = take(b, &s->window, previous);
             midge_drop_message(b, MIDGE_QOS0_CUT, session, d->message);
             next = d->next;
             free_delivery(b, s, delivery);
@@ -194,7 +180,7 @@ static uint32_t clear_list(struct midge *b, midge_index session, struct midge_li
 {
     uint32_t count = 0;
     while (list->head != 0) {
-        midge_index delivery = list_remove_after(b, list, 0);
+        midge_index delivery = take(b, list, 0);
         const struct midge_delivery *d = midge_delivery_at(b, delivery);
         if (d->message != 0) {
             b->metrics.drops[reason]++;
@@ -251,7 +237,7 @@ static void enter_window(struct midge *b, struct midge_session *s, midge_index d
         d->packet_id = next_packet_id(b, s);
         s->inflight_count++;
     }
-    list_append(b, &s->window, delivery);
+    append(b, &s->window, delivery);
 }
 
 midge_index midge_window_admit(struct midge *b, midge_index session)
@@ -272,7 +258,7 @@ midge_index midge_window_admit(struct midge *b, midge_index session)
     if (queue->head == 0) {
         return 0;
     }
-    midge_index delivery = list_remove_after(b, queue, 0);
+    midge_index delivery = take(b, queue, 0);
     enter_window(b, s, delivery);
     return delivery;
 }
@@ -298,7 +284,7 @@ void midge_window_sent(struct midge *b, midge_index session)
     if ((midge_delivery_at(b, delivery)->flags & MIDGE_DELIVERY_QOS) != 0) {
         s->sent = delivery;
     } else {
-        free_delivery(b, s, list_remove_after(b, &s->window, s->sent));
+        free_delivery(b, s, take(b, &s->window, s->sent));
     }
 }
 
@@ -329,7 +315,7 @@ enum midge_ack midge_window_acknowledge(struct midge *b, midge_index session, en
     if (s->sent == found) {
         s->sent = previous;
     }
-    list_remove_after(b, &s->window, previous);
+    take(b, &s->window, previous);
     free_delivery(b, s, found);
     s->inflight_count--;
     return MIDGE_ACK_DONE;

@@ -1,5 +1,7 @@
 #include "events.h"
 
+enum { EVENT_LINK = offsetof(struct midge_connection, event_next) };
+
 void midge_event_raise(struct midge *b, midge_index connection, uint8_t event)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
@@ -8,42 +10,26 @@ void midge_event_raise(struct midge *b, midge_index connection, uint8_t event)
         return;
     }
     c->flags |= MIDGE_CONN_LISTED;
-    c->event_next = 0;
-    if (b->events.tail != 0) {
-        midge_connection_at(b, b->events.tail)->event_next = connection;
-    } else {
-        b->events.head = connection;
-    }
-    b->events.tail = connection;
+    midge_list_append(&b->connections, &b->events, EVENT_LINK, connection);
 }
 
 bool midge_event_take(struct midge *b, struct midge_event *event)
 {
-    static const struct {
-        uint8_t bit;
-        enum midge_event_type type;
-    } order[] = {
-        {MIDGE_EVENT_OUTPUT, MIDGE_OUTPUT_READY}, {MIDGE_EVENT_INPUT, MIDGE_INPUT_READY}, {MIDGE_EVENT_CLOSE, MIDGE_CLOSE}};
-
     while (b->events.head != 0) {
         midge_index index = b->events.head;
         struct midge_connection *c = midge_connection_at(b, index);
-        uint32_t i = 0;
-        while (i < sizeof(order) / sizeof(order[0]) && (c->events & order[i].bit) == 0) {
-            i++;
+        /* The types are in the order of the bits. */
+        uint32_t type = 0;
+        while (c->events != 0 && (c->events >> type & 1) == 0) {
+            type++;
         }
-        bool found = i < sizeof(order) / sizeof(order[0]);
-        if (found) {
-            c->events &= (uint8_t)~order[i].bit;
-            event->type = order[i].type;
-            event->conn = (struct midge_handle){.index = index, .generation = c->generation};
-        }
+        bool found = c->events != 0;
+        event->type = (enum midge_event_type)type;
+        event->conn = (struct midge_handle){.index = index, .generation = c->generation};
+        c->events &= (uint8_t) ~(1u << type);
         if (c->events == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
-            b->events.head = c->event_next;
-            if (b->events.head == 0) {
-                b->events.tail = 0;
-            }
+            midge_list_take(&b->connections, &b->events, EVENT_LINK, 0);
             c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
         if (found) {

@@ -12,6 +12,8 @@ enum { REPLAY_STEPS = 512 };
 /* Retained messages encoded ahead of the transport, at most. */
 enum { REPLAY_UNSENT = 64 };
 
+enum { STARVED_LINK = offsetof(struct midge_connection, starved_next) };
+
 /* How a PUBLISH is put together: fixed header, topic as stored, packet identifier, payload as stored. */
 struct layout {
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
@@ -124,25 +126,15 @@ static void starve(struct midge *b, midge_index connection)
         return;
     }
     c->flags |= MIDGE_CONN_STARVED;
-    c->starved_next = 0;
-    if (b->starved.tail != 0) {
-        midge_connection_at(b, b->starved.tail)->starved_next = connection;
-    } else {
-        b->starved.head = connection;
-    }
-    b->starved.tail = connection;
+    midge_list_append(&b->connections, &b->starved, STARVED_LINK, connection);
 }
 
 void midge_output_feed_starved(struct midge *b)
 {
     uint32_t room = midge_pool_free(&b->deliveries);
     while (b->starved.head != 0 && room > 0) {
-        midge_index connection = b->starved.head;
+        midge_index connection = midge_list_take(&b->connections, &b->starved, STARVED_LINK, 0);
         struct midge_connection *c = midge_connection_at(b, connection);
-        b->starved.head = c->starved_next;
-        if (b->starved.head == 0) {
-            b->starved.tail = 0;
-        }
         c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
         if (c->state == MIDGE_ACTIVE) {
             midge_output_due(b, connection);

@@ -4,6 +4,8 @@
 #include "interest.h"
 #include "record.h"
 
+enum { OFFLINE_LINKS = offsetof(struct midge_session, younger) };
+
 static uint32_t hash_of(const struct midge *b, struct midge_view client_id)
 {
     return midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size);
@@ -25,32 +27,14 @@ midge_index midge_session_find(const struct midge *b, struct midge_view client_i
 
 static void offline_append(struct midge *b, midge_index session)
 {
-    struct midge_session *s = midge_session_at(b, session);
-    s->older = b->offline.tail;
-    s->younger = 0;
-    s->offline_since_s = (uint32_t)(b->now_ms / 1000);
-    if (b->offline.tail != 0) {
-        midge_session_at(b, b->offline.tail)->younger = session;
-    } else {
-        b->offline.head = session;
-    }
-    b->offline.tail = session;
+    midge_session_at(b, session)->offline_since_s = (uint32_t)(b->now_ms / 1000);
+    midge_list_insert(&b->sessions, &b->offline, OFFLINE_LINKS, session, 0);
     b->metrics.sessions_offline++;
 }
 
 static void offline_remove(struct midge *b, midge_index session)
 {
-    const struct midge_session *s = midge_session_at(b, session);
-    if (s->older != 0) {
-        midge_session_at(b, s->older)->younger = s->younger;
-    } else {
-        b->offline.head = s->younger;
-    }
-    if (s->younger != 0) {
-        midge_session_at(b, s->younger)->older = s->older;
-    } else {
-        b->offline.tail = s->older;
-    }
+    midge_list_remove(&b->sessions, &b->offline, OFFLINE_LINKS, session);
     b->metrics.sessions_offline--;
 }
 

@@ -5,15 +5,11 @@
 #ifndef MIDGE_STATE_H
 #define MIDGE_STATE_H
 
+#include "list.h"
 #include "packet.h"
 #include "retained.h"
 #include "subscriptions.h"
 #include "timers.h"
-
-struct midge_list {
-    midge_index head;
-    midge_index tail;
-};
 
 /* ---- Deliveries: one message on its way to one session ---------------------------------------------------------------- */
 
@@ -79,8 +75,8 @@ struct midge_session {
     midge_index replay_node;   /* the cursor of the first of those */
     midge_index qos2;          /* the list of its unreleased QoS 2 messages */
     midge_index qos2_count;
-    midge_index older; /* among the offline sessions */
-    midge_index younger;
+    midge_index younger; /* among the offline sessions: the next one */
+    midge_index older;   /* and the previous one */
 };
 
 /* ---- Connections ------------------------------------------------------------------------------------------------------- */
@@ -104,7 +100,11 @@ enum {
     MIDGE_CONN_PORT_GONE = 0x80, /* midge_disconnected was called */
 };
 
-enum { MIDGE_EVENT_OUTPUT = 0x01, MIDGE_EVENT_INPUT = 0x02, MIDGE_EVENT_CLOSE = 0x04 };
+enum {
+    MIDGE_EVENT_OUTPUT = 1 << MIDGE_OUTPUT_READY,
+    MIDGE_EVENT_INPUT = 1 << MIDGE_INPUT_READY,
+    MIDGE_EVENT_CLOSE = 1 << MIDGE_CLOSE
+};
 
 /* What a connection waits for: one more than the stall it is counted as, or the turn of its will. */
 enum midge_wait_kind {

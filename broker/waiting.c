@@ -2,6 +2,8 @@
 
 #include "events.h"
 
+enum { WAIT_LINKS = offsetof(struct midge_connection, wait_next) };
+
 /* The queue of this connection's wait, NULL where that kind has none. */
 static struct midge_list *queue_of(struct midge *b, const struct midge_connection *c)
 {
@@ -16,49 +18,6 @@ static struct midge_list *queue_of(struct midge *b, const struct midge_connectio
         return &b->waits[c->wait_kind];
     default:
         return NULL;
-    }
-}
-
-static void prepend(struct midge *b, struct midge_list *queue, midge_index connection)
-{
-    struct midge_connection *c = midge_connection_at(b, connection);
-    c->wait_previous = 0;
-    c->wait_next = queue->head;
-    if (queue->head != 0) {
-        midge_connection_at(b, queue->head)->wait_previous = connection;
-    } else {
-        queue->tail = connection;
-    }
-    queue->head = connection;
-}
-
-static void append(struct midge *b, struct midge_list *queue, midge_index connection)
-{
-    struct midge_connection *c = midge_connection_at(b, connection);
-    c->wait_next = 0;
-    c->wait_previous = queue->tail;
-    if (queue->tail != 0) {
-        midge_connection_at(b, queue->tail)->wait_next = connection;
-    } else {
-        queue->head = connection;
-    }
-    queue->tail = connection;
-}
-
-static void take_out(struct midge *b, struct midge_list *queue, midge_index connection)
-{
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    if (c->wait_previous != 0) {
-        midge_connection_at(b, c->wait_previous)->wait_next = c->wait_next;
-    } else {
-        MIDGE_ASSERT(queue->head == connection);
-        queue->head = c->wait_next;
-    }
-    if (c->wait_next != 0) {
-        midge_connection_at(b, c->wait_next)->wait_previous = c->wait_previous;
-    } else {
-        MIDGE_ASSERT(queue->tail == connection);
-        queue->tail = c->wait_previous;
     }
 }
 
@@ -102,11 +61,9 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
         c->wait_deadline_ms = midge_now(b) + b->config.policy.wait_ms;
     }
     struct midge_list *queue = queue_of(b, c);
-    if (queue != NULL && again) {
-        /* It was its turn, and what it was woken for did not suffice: it keeps its place. */
-        prepend(b, queue, connection);
-    } else if (queue != NULL) {
-        append(b, queue, connection);
+    if (queue != NULL) {
+        /* If it was its turn, and what it was woken for did not suffice, it keeps its place. */
+        midge_list_insert(&b->connections, queue, WAIT_LINKS, connection, again ? queue->head : 0);
     }
     if (is_stalled(c)) {
         midge_wake_waiters(b, connection, UINT32_MAX);
@@ -119,7 +76,7 @@ void midge_wait_turn(struct midge *b, midge_index connection)
     struct midge_connection *c = midge_connection_at(b, connection);
     struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
-        take_out(b, queue, connection);
+        midge_list_remove(&b->connections, queue, WAIT_LINKS, connection);
     }
     c->wait_kind = MIDGE_WAIT_NONE;
 }
@@ -142,7 +99,7 @@ void midge_wake(struct midge *b, midge_index connection)
     }
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
         c->wait_kind = MIDGE_WAIT_WILL;
-        append(b, &b->waits[MIDGE_WAIT_WILL], connection);
+        midge_list_insert(&b->connections, &b->waits[MIDGE_WAIT_WILL], WAIT_LINKS, connection, 0);
         midge_deadlines_arm(b, connection);
         return;
     }

@@ -20,7 +20,7 @@ import c_source
 LAYERS = [
     ["base"],
     ["pool", "timers", "topic"],
-    ["names", "store", "table"],
+    ["list", "names", "store", "table"],
     ["packet", "tree"],
     ["retained", "subscriptions"],
     ["state"],  # the structures that the modules above it share

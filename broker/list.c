@@ -1,0 +1,44 @@
+#include "list.h"
+
+/* Where the index of the next entry lies, and behind it that of the previous one in those lists that have it. */
+static midge_index *links(const struct midge_pool *pool, uint32_t link, midge_index entry)
+{
+    return (midge_index *)(void *)((uint8_t *)midge_pool_at(pool, entry) + link);
+}
+
+void midge_list_append(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry)
+{
+    *links(pool, link, entry) = 0;
+    *(list->tail != 0 ? links(pool, link, list->tail) : &list->head) = entry;
+    list->tail = entry;
+}
+
+midge_index midge_list_take(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index previous)
+{
+    midge_index *from = previous != 0 ? links(pool, link, previous) : &list->head;
+    midge_index entry = *from;
+    *from = *links(pool, link, entry);
+    if (list->tail == entry) {
+        list->tail = previous;
+    }
+    return entry;
+}
+
+void midge_list_insert(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry,
+                       midge_index next)
+{
+    midge_index *back = next != 0 ? links(pool, link, next) + 1 : &list->tail;
+    midge_index previous = *back;
+    links(pool, link, entry)[0] = next;
+    links(pool, link, entry)[1] = previous;
+    *back = entry;
+    *(previous != 0 ? links(pool, link, previous) : &list->head) = entry;
+}
+
+void midge_list_remove(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry)
+{
+    midge_index next = links(pool, link, entry)[0];
+    midge_index previous = links(pool, link, entry)[1];
+    *(previous != 0 ? links(pool, link, previous) : &list->head) = next;
+    *(next != 0 ? links(pool, link, next) + 1 : &list->tail) = previous;
+}

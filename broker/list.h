@@ -1,0 +1,25 @@
+/* Lists through the entries of a pool. `link` is the offset of an index in an entry: that of the next entry, 0 for the last. */
+#ifndef MIDGE_LIST_H
+#define MIDGE_LIST_H
+
+#include "pool.h"
+
+struct midge_list {
+    midge_index head; /* 0: the list is empty */
+    midge_index tail;
+};
+
+void midge_list_append(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry);
+
+/* Takes out the entry behind `previous`, the first one for 0, and returns it. There is one. */
+midge_index midge_list_take(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index previous);
+
+/* ---- Lists that any entry may leave: the index of the previous entry lies behind that of the next one ---- */
+
+/* Puts an entry before `next`, at the end for 0. */
+void midge_list_insert(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry,
+                       midge_index next);
+
+void midge_list_remove(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry);
+
+#endif
