@@ -1,6 +1,5 @@
 /* The public interface: what midge.h declares. */
 #include "connection.h"
-#include "delivery.h"
 #include "events.h"
 #include "input.h"
 #include "output.h"
@@ -26,9 +25,7 @@ static void settle(struct midge *b)
 static void settle_connection(struct midge *b, midge_index connection)
 {
     const struct midge_connection *c = midge_connection_at(b, connection);
-    if (c->waiters.head != 0 && c->session != 0) {
-        midge_wake_waiters(b, connection, midge_queue_wake_room(b, c->session));
-    }
+    midge_wake_for_room(b, connection);
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
         bool room = c->wait_need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
         if (room) {

@@ -1,5 +1,6 @@
 #include "waiting.h"
 
+#include "delivery.h"
 #include "events.h"
 
 enum { WAIT_LINKS = offsetof(struct midge_connection, wait_next) };
@@ -28,18 +29,31 @@ static bool is_stalled(const struct midge_connection *c)
     return c->wait_kind != MIDGE_WAIT_NONE && c->wait_kind != MIDGE_WAIT_REPLIES;
 }
 
-/* Ends the privilege of having been woken. */
-static void forget_waking(struct midge *b, struct midge_connection *c)
+/* Ends the privilege of having been woken. Returns the subscriber that it was woken for, 0 where there is none. */
+static midge_index forget_waking(struct midge *b, struct midge_connection *c)
 {
+    midge_index woken_for = 0;
     if (c->woken_kind != MIDGE_WAIT_NONE) {
         MIDGE_ASSERT(b->promised[c->woken_kind] >= c->wait_need);
         b->promised[c->woken_kind] -= c->wait_need;
         if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
             /* The subscriber may be gone, and its slot in use again: then this lets one more wake up too early, no worse. */
-            struct midge_connection *subscriber = midge_connection_at(b, c->wait_object);
+            woken_for = c->wait_object;
+            struct midge_connection *subscriber = midge_connection_at(b, woken_for);
             subscriber->waiters_woken = (midge_index)(subscriber->waiters_woken - (subscriber->waiters_woken > 0 ? 1 : 0));
         }
         c->woken_kind = MIDGE_WAIT_NONE;
+    }
+    return woken_for;
+}
+
+/* Likewise, and leaves to the next what it was woken for and may not have used: where a subscriber has nothing to take any
+ * more, nothing else would wake those that still wait for it. */
+static void pass_turn(struct midge *b, struct midge_connection *c)
+{
+    midge_index subscriber = forget_waking(b, c);
+    if (subscriber != 0) {
+        midge_wake_for_room(b, subscriber);
     }
 }
 
@@ -49,7 +63,7 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
     MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
     MIDGE_ASSERT(object != connection);
     bool again = c->woken_kind == kind && c->wait_object == object;
-    forget_waking(b, c);
+    midge_index woken_for = forget_waking(b, c);
     c->wait_kind = (uint8_t)kind;
     c->wait_object = object;
     c->wait_need = need;
@@ -68,6 +82,9 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
     if (is_stalled(c)) {
         midge_wake_waiters(b, connection, UINT32_MAX);
     }
+    if (woken_for != 0 && !again) {
+        midge_wake_for_room(b, woken_for);
+    }
     midge_deadlines_arm(b, connection);
 }
 
@@ -84,7 +101,7 @@ void midge_wait_turn(struct midge *b, midge_index connection)
 void midge_wait_cancel(struct midge *b, midge_index connection)
 {
     midge_wait_turn(b, connection);
-    forget_waking(b, midge_connection_at(b, connection));
+    pass_turn(b, midge_connection_at(b, connection));
 }
 
 void midge_wake(struct midge *b, midge_index connection)
@@ -118,14 +135,15 @@ bool midge_wait_others(const struct midge *b, midge_index connection, enum midge
     if (connection == 0) {
         return true;
     }
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    return c->woken_kind != kind || (subscriber && c->wait_object != object);
+    /* Whoever was woken has had its turn. It queues up only for what is asked for later, in the order of the kinds: else those
+     * that need two things would go from one queue to the other and back for ever, though there is room in both. */
+    return midge_connection_at(b, connection)->woken_kind < kind;
 }
 
 void midge_wait_done(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
-    forget_waking(b, c);
+    pass_turn(b, c);
     c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
 }
 
@@ -153,6 +171,14 @@ void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
     const struct midge_connection *c = midge_connection_at(b, subscriber);
     while (c->waiters.head != 0 && c->waiters_woken < room) {
         midge_wake(b, c->waiters.head);
+    }
+}
+
+void midge_wake_for_room(struct midge *b, midge_index subscriber)
+{
+    const struct midge_connection *c = midge_connection_at(b, subscriber);
+    if (c->waiters.head != 0 && c->session != 0) {
+        midge_wake_waiters(b, subscriber, midge_queue_wake_room(b, c->session));
     }
 }
 

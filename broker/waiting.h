@@ -36,6 +36,9 @@ bool midge_waitable(const struct midge *b, midge_index session, midge_index publ
 /* Wakes those that wait for a subscriber: as many as `room` says. */
 void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room);
 
+/* Wakes those that wait for a subscriber, as far as its queue has room. */
+void midge_wake_for_room(struct midge *b, midge_index subscriber);
+
 /* Wakes those that wait for blocks, deliveries and room for assembly, as far as there is. */
 void midge_wake_all(struct midge *b);
 

@@ -187,6 +187,25 @@ static void whoever_comes_later_queues_up(void **state)
     fixture_end(w.b);
 }
 
+/* Who was woken for one thing and needs others too does not give its turn up for them, but for what is asked for later. */
+static void whoever_was_woken_goes_on(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[3], 0);
+    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 0, 1);
+    midge_wake(w.b, w.c[0]);
+    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]));
+    assert_true(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
+    midge_wake(w.b, w.c[0]);
+    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]));
+    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
+    fixture_end(w.b);
+}
+
 static void nothing_waits_for_a_waiter(void **state)
 {
     (void)state;
@@ -262,6 +281,35 @@ static void the_first_wait_of_a_packet_sets_its_deadline(void **state)
     fixture_end(w.b);
 }
 
+/* Who was woken for a subscriber and then waits for another one, or needs nothing any more, leaves its turn to the next. */
+static void a_turn_is_passed_on(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    for (uint32_t i = 0; i < 3; i++) {
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+    }
+    midge_wake_waiters(w.b, w.c[4], 1);
+    assert_waiting(&w, 2 + 4);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0); /* what there was did not suffice: it keeps its turn */
+    assert_waiting(&w, 1 + 2 + 4);
+    midge_wake_waiters(w.b, w.c[4], 1);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[3], 0);
+    assert_waiting(&w, 1); /* the queue is empty: there is room for both */
+    midge_wait_cancel(w.b, w.c[0]);
+    for (uint32_t i = 1; i < 3; i++) {
+        midge_wait_done(w.b, w.c[i]);
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+    }
+    midge_wake_waiters(w.b, w.c[4], 1);
+    assert_waiting(&w, 4);
+    midge_disconnected(w.b, w.handles[1]);
+    assert_int_equal(kind_of(&w, 2), MIDGE_WAIT_NONE);
+    assert_int_equal(midge_audit(w.b), 0);
+    fixture_end(w.b);
+}
+
 static void a_wake_is_announced_once(void **state)
 {
     (void)state;
@@ -285,8 +333,10 @@ int main(void)
         cmocka_unit_test(woken_head_first_as_far_as_there_is_room),
         cmocka_unit_test(blocks_are_woken_for_likewise),
         cmocka_unit_test(a_turn_is_not_lost),
+        cmocka_unit_test(a_turn_is_passed_on),
         cmocka_unit_test(room_for_assembly_is_a_share),
         cmocka_unit_test(whoever_comes_later_queues_up),
+        cmocka_unit_test(whoever_was_woken_goes_on),
         cmocka_unit_test(nothing_waits_for_a_waiter),
         cmocka_unit_test(who_may_be_waited_for),
         cmocka_unit_test(the_first_wait_of_a_packet_sets_its_deadline),
