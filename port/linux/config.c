@@ -356,6 +356,43 @@ bool midge_config_read(struct midge_configuration *config, const char *path)
     return true;
 }
 
+static bool same_place(const struct midge_listener_settings *a, const struct midge_listener_settings *b)
+{
+    return a->port == b->port && a->loopback == b->loopback && a->domain == b->domain && strcmp(a->address, b->address) == 0;
+}
+
+bool midge_config_align(struct midge_configuration *config, const struct midge_settings *running, bool *moved)
+{
+    static struct midge_listener_settings aligned[MIDGE_LISTENERS_MAX + 1];
+    static struct midge_origin origins[MIDGE_LISTENERS_MAX + 1][MIDGE_OPTIONS_MAX];
+    struct midge_settings *settings = &config->settings;
+    bool taken[MIDGE_LISTENERS_MAX + 1] = {false};
+    if (settings->per_listener != running->per_listener) {
+        midge_config_wrong(config, SIZE_MAX, "per_listener_settings", "it changes at the next start only");
+        return false;
+    }
+    *moved = settings->listener_count != running->listener_count;
+    for (size_t i = 0; i < running->listener_count; i++) {
+        size_t j = 0;
+        while (j < settings->listener_count && (taken[j] || !same_place(&running->listeners[i], &settings->listeners[j]))) {
+            j++;
+        }
+        bool found = j < settings->listener_count;
+        *moved = *moved || !found;
+        aligned[i] = found ? settings->listeners[j] : running->listeners[i];
+        memcpy(origins[i], config->listener_origins[found ? j : i], sizeof(origins[i]));
+        if (found) {
+            taken[j] = true;
+        } else if (!settings->per_listener) {
+            aligned[i].security = settings->security;
+        }
+    }
+    memcpy(settings->listeners, aligned, sizeof(aligned));
+    memcpy(config->listener_origins, origins, sizeof(origins));
+    settings->listener_count = running->listener_count;
+    return true;
+}
+
 void midge_config_explain(struct midge_configuration *config, size_t wrong)
 {
     char buffer[128];

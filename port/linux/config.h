@@ -43,6 +43,11 @@ bool midge_config_add_loopback(struct midge_configuration *config, uint16_t port
 /* Fills in what was not said, once everything was read. */
 bool midge_config_finish(struct midge_configuration *config);
 
+/* Brings the listeners of a configuration that was read anew into the order of those that run, and leaves out those that do
+ * not: they are opened at the start only. *moved tells whether there were differences. Returns false where that cannot be done.
+ */
+bool midge_config_align(struct midge_configuration *config, const struct midge_settings *running, bool *moved);
+
 /* Describes in `error` what is wrong with the value of an option, with its file and line: `listener` is the number of a
  * listener for those that belong to one, else SIZE_MAX. */
 __attribute__((format(printf, 4, 5))) void midge_config_wrong(struct midge_configuration *config, size_t listener,
@@ -55,6 +60,7 @@ void midge_config_explain(struct midge_configuration *config, size_t wrong);
 
 enum midge_option_type {
     MIDGE_OPTION_NUMBER,       /* uint32_t */
+    MIDGE_OPTION_NUMBER16,     /* uint16_t */
     MIDGE_OPTION_NUMBER8,      /* uint8_t */
     MIDGE_OPTION_BOOL,         /* bool */
     MIDGE_OPTION_MILLISECONDS, /* uint32_t; written as 500ms, 10s, 2min, 1h; a plain number is seconds */

@@ -111,6 +111,9 @@ void midge_defaults_start(struct midge_settings *settings)
     settings->retain_available = true;
     settings->tcp_nodelay = true;
     settings->sys_interval_s = 10;
+    settings->user_max = 10000;
+    settings->rule_max = 10000;
+    settings->login_max = 1024;
     settings->log.levels =
         1u << MIDGE_LEVEL_ERROR | 1u << MIDGE_LEVEL_WARNING | 1u << MIDGE_LEVEL_NOTICE | 1u << MIDGE_LEVEL_INFORMATION;
     settings->log.destinations = MIDGE_LOG_TO_STDERR;

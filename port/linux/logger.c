@@ -165,20 +165,33 @@ void midge_logger_provoked(enum midge_log_level level, const char *format, ...)
     }
 }
 
+/* Whether there is to be a line for a record. */
+static bool wants_record(const struct midge_log *record, enum midge_log_level level)
+{
+    bool comes_or_goes = record->event == MIDGE_LOG_CONNECTED || record->event == MIDGE_LOG_DISCONNECTED;
+    /* Who asks for each packet gets each packet. */
+    bool limited = level != MIDGE_LEVEL_DEBUG;
+    return wanted(level) && (!comes_or_goes || logger.settings.connections) && (!limited || admit());
+}
+
 void midge_logger_record(const struct midge_log *record, const char *address)
 {
     char line[MIDGE_LOG_LINE_SIZE];
     struct midge_text text;
     enum midge_log_level level = midge_log_level(record);
-    bool comes_or_goes = record->event == MIDGE_LOG_CONNECTED || record->event == MIDGE_LOG_DISCONNECTED;
-    /* Who asks for each packet gets each packet. */
-    bool limited = level != MIDGE_LEVEL_DEBUG;
-    if (!wanted(level) || (comes_or_goes && !logger.settings.connections) || (limited && !admit())) {
-        return;
+    if (wants_record(record, level)) {
+        midge_text_start(&text, line, sizeof(line));
+        midge_log_line(&text, record, address);
+        emit(level, line);
     }
-    midge_text_start(&text, line, sizeof(line));
-    midge_log_line(&text, record, address);
-    emit(level, line);
+}
+
+void midge_logger_replace(const struct midge_log *record, const char *line)
+{
+    enum midge_log_level level = midge_log_level(record);
+    if (wants_record(record, level)) {
+        emit(level, line);
+    }
 }
 
 uint64_t midge_logger_turn(uint64_t now_ms)

@@ -19,6 +19,9 @@ __attribute__((format(printf, 2, 3))) void midge_logger_provoked(enum midge_log_
 /* The line for a record of the core. */
 void midge_logger_record(const struct midge_log *record, const char *address);
 
+/* Likewise, where another line says it better. */
+void midge_logger_replace(const struct midge_log *record, const char *line);
+
 /* Tells the log the time, and writes how many lines were left out in a second that is over. Returns when it wants to be called
  * again, UINT64_MAX for never. */
 uint64_t midge_logger_turn(uint64_t now_ms);

@@ -20,6 +20,7 @@
 /* What epoll gives back: the index of a slot, or one of these. An index has 24 bits. */
 #define LISTENER_TAG (UINT64_C(1) << 32)
 #define SIGNAL_TAG (UINT64_C(2) << 32)
+#define HASHER_TAG (UINT64_C(3) << 32)
 
 uint64_t midge_loop_clock_ms(void)
 {
@@ -50,7 +51,9 @@ bool midge_loop_open(struct midge_loop *loop)
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop->transport.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->signals < 0 || loop->reserve < 0 || loop->transport.epoll < 0 ||
-        !watch(loop->transport.epoll, EPOLL_CTL_ADD, loop->signals, EPOLLIN, SIGNAL_TAG)) {
+        !watch(loop->transport.epoll, EPOLL_CTL_ADD, loop->signals, EPOLLIN, SIGNAL_TAG) ||
+        !midge_hasher_start(&loop->gate->logins.hasher) ||
+        !watch(loop->transport.epoll, EPOLL_CTL_ADD, loop->gate->logins.hasher.finished, EPOLLIN, HASHER_TAG)) {
         return false;
     }
     for (size_t i = 0; i < loop->listeners->count; i++) {
@@ -123,10 +126,14 @@ static void accept_some(struct midge_loop *loop, const struct midge_listening *l
         struct sockaddr_storage peer;
         socklen_t size = sizeof(peer);
         int fd = accept4(listening->fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
+        if (fd >= 0 && !midge_gate_admits(loop->gate, &peer)) {
+            midge_logger_provoked(MIDGE_LEVEL_WARNING,
+                                  "Connection refused: its host has as many as it may (setting: max_connections_per_address).");
+            close(fd);
+        } else if (fd >= 0) {
             if (!midge_transport_accepted(&loop->transport, fd, listening->listener, &peer)) {
                 midge_logger_provoked(MIDGE_LEVEL_WARNING, "Connection refused: all connections are in use (settings: "
-                                                           "max_connections, limit_handshakes).");
+                                                           "global_max_connections, limit_handshakes).");
             }
         } else if (errno == EMFILE || errno == ENFILE) {
             if (!midge_transport_hurry(&loop->transport)) {
@@ -163,6 +170,8 @@ static void wait_and_note(struct midge_loop *loop, int timeout_ms)
         uint64_t tag = events[i].data.u64;
         if (tag == SIGNAL_TAG) {
             read_signals(loop);
+        } else if (tag == HASHER_TAG) {
+            midge_hasher_acknowledge(&loop->gate->logins.hasher); /* midge_gate_turn takes what is done */
         } else if (tag >= LISTENER_TAG && loop->accept_again_ms == 0) {
             accept_some(loop, &loop->listeners->sockets[tag - LISTENER_TAG]);
         }
@@ -181,6 +190,7 @@ static uint64_t advance(struct midge_loop *loop)
     loop->transport.now_ms = now_ms;
     loop->timer_ms = midge_advance(loop->broker, now_ms);
     uint64_t next_ms = earlier(loop->timer_ms, midge_sys_turn(&loop->sys, loop->broker, now_ms));
+    next_ms = earlier(next_ms, midge_gate_turn(loop->gate, now_ms));
     (void)midge_transport_expire(&loop->transport);
     if (midge_transport_events(&loop->transport)) {
         next_ms = now_ms; /* what was done may have set timers that midge_advance has not seen */

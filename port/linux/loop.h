@@ -12,6 +12,7 @@ struct midge_loop {
     struct midge *broker;
     struct midge_transport transport;
     struct midge_sys sys;
+    struct midge_gate *gate;
     struct midge_listeners *listeners;
     int signals;              /* a signalfd */
     int reserve;              /* a descriptor that is given up for a moment when there is no other, to turn a peer away */
@@ -22,7 +23,7 @@ struct midge_loop {
     void *context;
 };
 
-/* Prepares everything that can fail: epoll, signals, listeners. broker, listeners, reload, context and the memory of the
+/* Prepares everything that can fail: epoll, signals, listeners. broker, gate, listeners, reload, context and the memory of the
  * transport are set. Returns false, with the error number in errno, where it does. */
 bool midge_loop_open(struct midge_loop *loop);
 

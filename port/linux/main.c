@@ -3,10 +3,12 @@
  */
 #define _GNU_SOURCE
 #include "config.h"
+#include "gate.h"
 #include "listener.h"
 #include "logger.h"
 #include "loop.h"
 #include "memory.h"
+#include "passwd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,11 +38,12 @@ static struct {
     struct midge_listeners listeners;
     struct midge_memory memory;
     struct midge_loop loop;
-    bool anonymous[MIDGE_LISTENERS_MAX + 1]; /* clients may connect to this listener */
+    struct midge_gate gate;
 } process;
 
 static const char usage[] =
     "usage: midge [-c FILE] [-p PORT] [-v] [-h] [--version] [--memory] [--test-config] [--options]\n"
+    "       midge passwd ...    writes password files; midge passwd -h says how\n"
     "An MQTT 3.1.1 broker. Without -c and -p it listens on port 1883 of the loopback addresses.\n"
     "\n"
     "  -c, --config FILE   read the configuration, in the syntax of mosquitto.conf\n"
@@ -169,50 +172,34 @@ static bool load(struct midge_configuration *config)
     return midge_config_finish(config);
 }
 
-/* Who may connect without being known, on each listener. */
-static void allow_anonymous(const struct midge_settings *settings)
-{
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        int allowed = settings->listeners[i].security.allow_anonymous;
-        process.anonymous[i] =
-            allowed == MIDGE_ANONYMOUS_YES || (allowed == MIDGE_ANONYMOUS_UNSET && !process.listeners.beyond_loopback);
-    }
-}
-
-static enum midge_verdict authenticate(void *context, const struct midge_login *login, uint32_t *who)
-{
-    (void)context;
-    *who = 0;
-    return process.anonymous[login->listener] ? MIDGE_ACCEPT : MIDGE_REFUSE_UNAUTHORIZED;
-}
-
 static void log_record(void *context, const struct midge_log *record)
 {
     char peer[MIDGE_PEER_SIZE];
+    char line[MIDGE_LOG_LINE_SIZE];
+    struct midge_text text;
     (void)context;
     midge_transport_peer(&process.loop.transport, record->conn.index, peer);
-    midge_logger_record(record, peer);
+    midge_text_start(&text, line, sizeof(line));
+    if (midge_gate_record(&process.gate, record, peer, &text)) {
+        midge_logger_replace(record, line);
+    } else {
+        midge_logger_record(record, peer);
+    }
 }
 
-static bool same_listeners(const struct midge_settings *a, const struct midge_settings *b)
+static void send_away(void *context, midge_index index)
 {
-    bool same = a->listener_count == b->listener_count && a->tcp_nodelay == b->tcp_nodelay;
-    for (size_t i = 0; same && i < a->listener_count; i++) {
-        const struct midge_listener_settings *one = &a->listeners[i];
-        const struct midge_listener_settings *other = &b->listeners[i];
-        same = one->port == other->port && one->loopback == other->loopback && one->domain == other->domain &&
-               one->connections_max == other->connections_max && strcmp(one->address, other->address) == 0;
-    }
-    return same;
+    midge_transport_end(context, index);
 }
 
 /* Says which of the changed settings have to wait for the next start. */
-static void report_fixed(const struct midge_settings *old, const struct midge_settings *new)
+static void report_fixed(const struct midge_settings *old, const struct midge_settings *new, bool moved)
 {
-    if (memcmp(&old->core.limits, &new->core.limits, sizeof(old->core.limits)) != 0) {
+    if (memcmp(&old->core.limits, &new->core.limits, sizeof(old->core.limits)) != 0 || old->user_max != new->user_max ||
+        old->rule_max != new->rule_max || old->login_max != new->login_max) {
         midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: global_max_connections and limit_... change at the next start only.");
     }
-    if (!same_listeners(old, new)) {
+    if (old->tcp_nodelay != new->tcp_nodelay || moved) {
         midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: listeners and set_tcp_nodelay change at the next start only.");
     }
     if (strcmp(old->pid_path, new->pid_path) != 0) {
@@ -226,7 +213,8 @@ static void reload(void *context)
     struct midge_configuration *new = &process.reloaded;
     size_t wrong = 0;
     (void)context;
-    if (!load(new)) {
+    bool moved = false;
+    if (!load(new) || !midge_config_align(new, &process.config.settings, &moved)) {
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
         return;
     }
@@ -235,12 +223,17 @@ static void reload(void *context)
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
         return;
     }
+    if (!midge_gate_load(&process.gate, new)) {
+        (void)midge_set_policy(process.loop.broker, &process.config.settings.core.policy, NULL);
+        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
+        return;
+    }
+    process.config.settings.core.policy = new->settings.core.policy;
     if (!midge_logger_open(&new->settings.log)) {
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload: cannot write %s: %s; the log stays where it was.",
                            new->settings.log.path, strerror(errno));
     }
-    report_fixed(&process.config.settings, &new->settings);
-    allow_anonymous(&new->settings);
+    report_fixed(&process.config.settings, &new->settings, moved);
     midge_sys_set_interval(&process.loop.sys, new->settings.sys_interval_s * 1000, midge_loop_clock_ms());
     process.config.settings.log = new->settings.log;
     midge_logger_write(MIDGE_LEVEL_NOTICE, "Reload: the configuration was read again.");
@@ -253,13 +246,21 @@ static int build(struct midge_configuration *config)
 {
     char error[512];
     size_t wrong = 0;
-    if (!midge_memory_take(&process.memory, &config->settings.core.limits, error, sizeof(error))) {
+    if (!midge_memory_take(&process.memory, &config->settings, error, sizeof(error))) {
         return fail("%s", error);
     }
     if (getrandom(&config->settings.core.hash_seed, sizeof(config->settings.core.hash_seed), 0) < 0) {
         return fail("cannot get random numbers: %s", strerror(errno));
     }
-    config->settings.core.authenticate = authenticate;
+    uint64_t seed;
+    if (getrandom(&seed, sizeof(seed), 0) < 0) {
+        return fail("cannot get random numbers: %s", strerror(errno));
+    }
+    midge_gate_start(&process.gate, process.memory.gate, &config->settings, seed);
+    config->settings.core.context = &process.gate;
+    config->settings.core.authenticate = midge_gate_authenticate;
+    config->settings.core.client_id = midge_gate_client_id;
+    config->settings.core.authorize = midge_gate_authorize;
     config->settings.core.log = log_record;
     process.loop.broker = midge_init(process.memory.core, process.memory.core_size, &config->settings.core, &wrong);
     if (process.loop.broker == NULL) {
@@ -289,14 +290,16 @@ static void report_start(const struct midge_settings *settings, uint32_t connect
     }
     for (size_t i = 0; i < process.listeners.count; i++) {
         const struct midge_listening *listening = &process.listeners.sockets[i];
-        int allowed = settings->listeners[listening->listener].security.allow_anonymous;
+        const struct midge_gate_listener *gate = &process.gate.listeners[listening->listener];
         midge_logger_write(MIDGE_LEVEL_INFORMATION, listening->port != 0 ? "listening on %s port %u" : "listening on %s",
                            listening->address, listening->port);
-        if (!process.anonymous[listening->listener]) {
-            midge_logger_write(
-                MIDGE_LEVEL_WARNING, "No client may connect there: %s; set allow_anonymous true to let everybody in.",
-                allowed == MIDGE_ANONYMOUS_NO ? "allow_anonymous is false and there are no users yet"
-                                              : "a listener can be reached from other hosts and allow_anonymous is not set");
+        if (!gate->anonymous && !process.gate.accounts->domains[gate->domain].has_passwords) {
+            midge_logger_write(MIDGE_LEVEL_WARNING,
+                               "No client may connect there: %s and there is no password_file; \"allow_anonymous true\" lets "
+                               "everybody in.",
+                               settings->listeners[listening->listener].security.allow_anonymous == MIDGE_ANONYMOUS_NO
+                                   ? "allow_anonymous is false"
+                                   : "a listener can be reached from other hosts, allow_anonymous is not set");
         }
     }
 }
@@ -309,11 +312,19 @@ static int run(const struct midge_settings *settings)
     if (!midge_listeners_open(&process.listeners, settings, error, sizeof(error))) {
         return fail("%s", error);
     }
-    allow_anonymous(settings);
+    process.gate.beyond_loopback = process.listeners.beyond_loopback;
+    if (!midge_gate_load(&process.gate, &process.config)) {
+        return fail("%s", process.config.error);
+    }
     loop->transport.broker = loop->broker;
     loop->transport.slots = process.memory.slots;
     loop->transport.arena = process.memory.arena;
     loop->transport.slot_count = process.memory.slot_count;
+    loop->transport.gate = &process.gate;
+    loop->gate = &process.gate;
+    process.gate.broker = loop->broker;
+    process.gate.send_away = send_away;
+    process.gate.context = &loop->transport;
     loop->listeners = &process.listeners;
     loop->reload = reload;
     if (!midge_loop_open(loop)) {
@@ -337,6 +348,9 @@ static int run(const struct midge_settings *settings)
 
 int main(int count, char **arguments)
 {
+    if (count > 1 && strcmp(arguments[1], "passwd") == 0) {
+        return midge_passwd(count - 1, arguments + 1);
+    }
     int status = parse_command(&process.command, count, arguments);
     if (status != EXIT_SUCCESS) {
         return status;
@@ -345,11 +359,14 @@ int main(int count, char **arguments)
         return fail("%s", process.config.error);
     }
     status = build(&process.config);
+    if (status == EXIT_SUCCESS && process.command.job == JOB_TEST_CONFIG && !midge_gate_load(&process.gate, &process.config)) {
+        return fail("%s", process.config.error);
+    }
     if (status != EXIT_SUCCESS || process.command.job == JOB_TEST_CONFIG) {
         return status;
     }
     if (process.command.job == JOB_MEMORY) {
-        midge_memory_print(STDOUT_FILENO, &process.config.settings.core.limits);
+        midge_memory_print(STDOUT_FILENO, &process.config.settings);
         return EXIT_SUCCESS;
     }
     return run(&process.config.settings);

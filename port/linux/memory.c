@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
+#include "gate.h"
 #include "transport.h"
 
 #include <errno.h>
@@ -23,8 +24,19 @@ static void *map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-bool midge_memory_take(struct midge_memory *memory, const struct midge_limits *limits, char *error, size_t size)
+static size_t gate_size(const struct midge_settings *settings)
 {
+    size_t sum = 0;
+    for (unsigned i = 0; i < MIDGE_GATE_ROW_COUNT; i++) {
+        struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
+        sum += MIDGE_ALIGN_UP(row.count * row.entry_size);
+    }
+    return sum;
+}
+
+bool midge_memory_take(struct midge_memory *memory, const struct midge_settings *settings, char *error, size_t size)
+{
+    const struct midge_limits *limits = &settings->core.limits;
     memory->slot_count = slots_of(limits);
     memory->core_size = midge_memory_size(limits);
     size_t slots_size = memory->slot_count * sizeof(struct midge_slot);
@@ -36,10 +48,11 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_limits *l
     memory->core = map(memory->core_size);
     memory->slots = map(slots_size);
     memory->arena = map(arena_size);
-    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL) {
+    memory->gate = map(gate_size(settings));
+    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->gate == NULL) {
         snprintf(error, size,
                  "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
-                 memory->core_size + slots_size + arena_size, strerror(errno));
+                 memory->core_size + slots_size + arena_size + gate_size(settings), strerror(errno));
         return false;
     }
     return true;
@@ -76,8 +89,9 @@ static const char *const row_names[MIDGE_MEMORY_ROW_COUNT] = {MIDGE_MEMORY_ROWS(
 #undef ROW_NAME
 #undef NO_LIMIT
 
-void midge_memory_print(int fd, const struct midge_limits *limits)
+void midge_memory_print(int fd, const struct midge_settings *settings)
 {
+    const struct midge_limits *limits = &settings->core.limits;
     dprintf(fd, "%-26s %10s %12s %14s\n", "pool", "count", "bytes each", "bytes");
     for (unsigned i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
         struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)i);
@@ -89,6 +103,10 @@ void midge_memory_print(int fd, const struct midge_limits *limits)
     dprintf(fd, "%-50s %14zu\n", "core", core);
     print_row(fd, "sockets", slots_of(limits), sizeof(struct midge_slot), slots);
     print_row(fd, "stalled input", slots_of(limits), MIDGE_READ_SIZE, arena);
-    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena);
+    for (unsigned i = 0; i < MIDGE_GATE_ROW_COUNT; i++) {
+        struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
+        print_row(fd, row.name, row.count, row.entry_size, MIDGE_ALIGN_UP(row.count * row.entry_size));
+    }
+    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + gate_size(settings));
     dprintf(fd, "Address space, taken at the start; a page of it takes memory once it is used.\n");
 }

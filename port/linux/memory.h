@@ -14,16 +14,17 @@ struct midge_memory {
     size_t core_size;
     struct midge_slot *slots; /* one for each connection, and [0] */
     uint8_t *arena;           /* MIDGE_READ_SIZE for each slot */
+    uint8_t *gate;            /* for midge_gate_start */
     uint32_t slot_count;
 };
 
 /* Returns false, with what is wrong in `error`, where the kernel does not give it. */
-bool midge_memory_take(struct midge_memory *memory, const struct midge_limits *limits, char *error, size_t size);
+bool midge_memory_take(struct midge_memory *memory, const struct midge_settings *settings, char *error, size_t size);
 
 /* Raises the limit of open files, if need be, so that every connection can have one. Returns how many connections can. */
 uint32_t midge_memory_raise_files(const struct midge_limits *limits);
 
 /* Writes the table of --memory. */
-void midge_memory_print(int fd, const struct midge_limits *limits);
+void midge_memory_print(int fd, const struct midge_settings *settings);
 
 #endif

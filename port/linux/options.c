@@ -184,6 +184,7 @@ static bool set_include_dir(struct midge_settings *settings, const char *value, 
 /* The fields of a row, in the order of struct midge_option. `place` is one of those above. */
 #define NUMBER(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER, place, min, max, NULL, NULL, doc
 #define NUMBER8(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER8, place, min, max, NULL, NULL, doc
+#define NUMBER16(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER16, place, min, max, NULL, NULL, doc
 #define LIMIT(name, field, min, max, doc) NUMBER("limit_" name, BROKER(core.limits.field), min, max, doc)
 #define BOOL(name, place, doc) name, MIDGE_OPTION_BOOL, place, 0, 0, NULL, NULL, doc
 #define DURATION(name, field, doc) name, MIDGE_OPTION_MILLISECONDS, BROKER(core.policy.field), 1, DAY_MS, NULL, NULL, doc
@@ -215,8 +216,25 @@ const struct midge_option midge_options[] = {
     {TEXT("pid_file", BROKER(pid_path), MIDGE_PATH_SIZE, "a path", "Holds the process identifier while Midge runs.")},
     /* who may connect */
     {FUNCTION("allow_anonymous", SECURITY_OWN, set_allow_anonymous, "true or false",
-              "Whether clients may connect; there are no users yet, so false refuses all. Without this line: only where every "
-              "listener is on a loopback address.")},
+              "Whether clients without a user name may connect. Without this line: only where every listener is on a loopback "
+              "address and there is no password_file.")},
+    {TEXT("password_file", SECURITY(password_path), MIDGE_PATH_SIZE, "a path",
+          "The users: lines NAME:HASH, as midge passwd and mosquitto_passwd write them.")},
+    {TEXT("acl_file", SECURITY(acl_path), MIDGE_PATH_SIZE, "a path",
+          "What users may publish and read, in Mosquitto's format.")},
+    {BOOL("use_username_as_clientid", LISTENER(use_username_as_clientid),
+          "A client's identifier is its user name, whatever it sent.")},
+    {TEXT("auto_id_prefix", SECURITY(auto_id_prefix), MIDGE_PREFIX_SIZE, "1 .. 63 characters",
+          "How the identifiers start that are made up for clients without one.")},
+    {TEXT("clientid_prefixes", BROKER(clientid_prefixes), MIDGE_PREFIX_SIZE, "1 .. 63 characters",
+          "How the identifiers of clients have to start.")},
+    {NUMBER16("max_keepalive", BROKER(keepalive_max_s), 0, 65535,
+              "The longest keep alive in seconds that a client may have, none included; 0: any.")},
+    {NUMBER("max_connections_per_address", BROKER(connections_per_address_max), 0, COUNT_MAX,
+            "Connections from one IPv4 address or one IPv6 network of 64 bits; 0: any number.")},
+    {NUMBER("limit_users", BROKER(user_max), 0, 1000000, "Users in password_file and acl_file, of all listeners together.")},
+    {NUMBER("limit_rights", BROKER(rule_max), 0, 1000000, "Lines topic and pattern in acl_file, likewise.")},
+    {NUMBER("limit_logins", BROKER(login_max), 1, 100000, "Logins that wait until their password is hashed.")},
     {BOOL("allow_zero_length_clientid", BROKER(core.policy.empty_client_id),
           "Accepts an empty client identifier with clean session.")},
     {NUMBER("limit_client_id_size", BROKER(core.policy.client_id_size_max), 0, 65535,

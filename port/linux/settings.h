@@ -12,6 +12,8 @@
 #define MIDGE_PATH_SIZE 1024u
 #define MIDGE_UNIX_PATH_SIZE 108u /* of a socket, with the terminator */
 
+#define MIDGE_PREFIX_SIZE 64u
+
 /* A limit that the configuration does not mention; midge_defaults_fill replaces it. */
 #define MIDGE_LIMIT_UNSET UINT32_MAX
 
@@ -20,6 +22,9 @@ enum midge_anonymous { MIDGE_ANONYMOUS_UNSET = -1, MIDGE_ANONYMOUS_NO = 0, MIDGE
 /* Who may connect, and do what: of each listener with per_listener_settings, else the same for all. */
 struct midge_security_settings {
     int allow_anonymous; /* enum midge_anonymous */
+    char password_path[MIDGE_PATH_SIZE];
+    char acl_path[MIDGE_PATH_SIZE];
+    char auto_id_prefix[MIDGE_PREFIX_SIZE];
 };
 
 enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6, MIDGE_DOMAIN_UNIX };
@@ -30,6 +35,7 @@ struct midge_listener_settings {
     char address[MIDGE_ADDRESS_SIZE]; /* "": all interfaces; the path of a Unix socket */
     enum midge_domain domain;
     uint32_t connections_max; /* MIDGE_LIMIT_UNSET: as many as the broker takes */
+    bool use_username_as_clientid;
     struct midge_security_settings security;
 };
 
@@ -59,6 +65,14 @@ struct midge_settings {
     bool tcp_nodelay;
     uint32_t message_size_limit; /* payload, bytes; 0: none */
     uint32_t sys_interval_s;
+    char clientid_prefixes[MIDGE_PREFIX_SIZE]; /* "": any */
+    uint16_t keepalive_max_s;                  /* 0: any */
+    uint32_t connections_per_address_max;      /* 0: any number */
+    uint32_t user_max;                         /* users of all files */
+    uint32_t rule_max;                         /* lines of all ACL files */
+    uint32_t login_max;                        /* logins that wait for an answer */
+    uint32_t message_rate;                     /* messages a second from each client; 0: any */
+    uint32_t byte_rate;                        /* bytes a second from each client; 0: any */
     struct midge_log_settings log;
     char pid_path[MIDGE_PATH_SIZE];
 };

@@ -132,9 +132,15 @@ static void finish(struct midge_transport *transport, struct midge_slot *slot)
         madvise(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, MIDGE_READ_SIZE, MADV_DONTNEED);
     }
     midge_disconnected(transport->broker, slot->handle);
+    midge_gate_left(transport->gate, slot->handle.index);
     slot->handle.index = 0;
     slot->kept_size = 0;
     slot->flags &= AMONG_READERS | AMONG_WRITERS;
+}
+
+void midge_transport_end(struct midge_transport *transport, midge_index index)
+{
+    finish(transport, slot_at(transport, index));
 }
 
 /* The core is done with the connection. */
@@ -382,6 +388,7 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     slot->flags &= AMONG_READERS | AMONG_WRITERS;
     slot->flags |= WRITABLE;
     note_peer(slot, peer);
+    midge_gate_arrived(transport->gate, handle.index, listener, peer);
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
     if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
         finish(transport, slot);

@@ -8,9 +8,7 @@
 #ifndef MIDGE_TRANSPORT_H
 #define MIDGE_TRANSPORT_H
 
-#include "midge.h"
-
-#include <netinet/in.h>
+#include "gate.h"
 
 /* The most that is read at once, and so the most that a stalled connection can leave to be kept. */
 #define MIDGE_READ_SIZE (sizeof(void *) > 4 ? 16384u : 4096u)
@@ -41,6 +39,7 @@ struct midge_ring {
 
 struct midge_transport {
     struct midge *broker;
+    struct midge_gate *gate;  /* is told who comes and goes */
     struct midge_slot *slots; /* [0] is not used */
     uint8_t *arena;           /* MIDGE_READ_SIZE bytes for each slot */
     uint32_t slot_count;      /* with [0] */
@@ -71,6 +70,9 @@ uint64_t midge_transport_expire(struct midge_transport *transport);
 
 /* Ends the connection that has been closing for longest, to make room for a new one. Returns whether there was one. */
 bool midge_transport_hurry(struct midge_transport *transport);
+
+/* Ends a connection at once. */
+void midge_transport_end(struct midge_transport *transport, midge_index index);
 
 /* Whether there is work to do without waiting for the kernel. */
 bool midge_transport_busy(const struct midge_transport *transport);

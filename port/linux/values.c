@@ -101,6 +101,7 @@ bool midge_option_set(const struct midge_option *option, struct midge_settings *
     void *field = midge_option_field(option, settings);
     switch (option->type) {
     case MIDGE_OPTION_NUMBER:
+    case MIDGE_OPTION_NUMBER16:
     case MIDGE_OPTION_NUMBER8:
         if (!midge_value_number(value, option->min, option->max, &number)) {
             return false;
@@ -129,6 +130,8 @@ bool midge_option_set(const struct midge_option *option, struct midge_settings *
     }
     if (option->type == MIDGE_OPTION_NUMBER8) {
         *(uint8_t *)field = (uint8_t)number;
+    } else if (option->type == MIDGE_OPTION_NUMBER16) {
+        *(uint16_t *)field = (uint16_t)number;
     } else {
         *(uint32_t *)field = (uint32_t)number;
     }
@@ -139,6 +142,7 @@ const char *midge_option_valid(const struct midge_option *option, char *buffer, 
 {
     switch (option->type) {
     case MIDGE_OPTION_NUMBER:
+    case MIDGE_OPTION_NUMBER16:
     case MIDGE_OPTION_NUMBER8:
         snprintf(buffer, size, "%u .. %u", option->min, option->max);
         return buffer;

@@ -436,14 +436,20 @@ class TestReload(Case):
         self.start("max_qos 2")
         client = self.client("client")
         self.assertEqual([2], client.subscribe(("t", 2)))
-        self.write("listener 0 127.0.0.1", "max_qos 1", "allow_anonymous false", "global_max_connections 77",
-                   "listener 1 127.0.0.1")
+        self.write("listener 1 127.0.0.1", "listener 0 127.0.0.1", "max_qos 1", "global_max_connections 77")
         self.midge.signal(signal.SIGHUP)
         self.midge.wait_log("Reload: the configuration was read again")
         self.midge.wait_log("Reload: global_max_connections and limit_... change at the next start only")
         self.midge.wait_log("Reload: listeners .* at the next start only")
         self.assertEqual([1], client.subscribe(("t", 2)))
+        self.write("listener 0 127.0.0.1", "max_qos 1", "allow_anonymous false")
+        self.midge.signal(signal.SIGHUP)
+        self.assertEqual([], client.expect_close())
+        self.midge.wait_log("Client client at .* disconnected: it may not be here any more .*allow_anonymous")
         self.assertEqual(5, self.code("other"))
+        self.write("per_listener_settings true", "listener 0 127.0.0.1", "allow_anonymous true")
+        self.midge.signal(signal.SIGHUP)
+        self.midge.wait_log("Reload failed, .*:1: option \"per_listener_settings\": it changes at the next start only")
 
     def test_a_bad_file_changes_nothing(self):
         self.start("max_qos 1")

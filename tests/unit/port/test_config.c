@@ -46,6 +46,8 @@ static uint64_t field(const struct midge_option *option)
     switch (option->type) {
     case MIDGE_OPTION_NUMBER8:
         return *at;
+    case MIDGE_OPTION_NUMBER16:
+        return *(const uint16_t *)(const void *)at;
     case MIDGE_OPTION_BOOL:
         return *(const bool *)at;
     case MIDGE_OPTION_OVERFLOW:
@@ -71,7 +73,8 @@ static void numbers_have_ranges(void **state)
     (void)state;
     for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
         char line[128];
-        if (option->type != MIDGE_OPTION_NUMBER && option->type != MIDGE_OPTION_NUMBER8) {
+        if (option->type != MIDGE_OPTION_NUMBER && option->type != MIDGE_OPTION_NUMBER16 &&
+            option->type != MIDGE_OPTION_NUMBER8) {
             continue;
         }
         for (uint64_t value = option->min; value <= option->max; value += option->max - option->min) {
@@ -339,7 +342,7 @@ static void log_lines_add_up(void **state)
 
 static void expect_error(const char *text, const char *error)
 {
-    char expected[256];
+    char expected[512];
     assert_false(read_text(text));
     snprintf(expected, sizeof(expected), "%s:%s", path, error);
     assert_string_equal(config.error, expected);
@@ -353,9 +356,8 @@ static void errors_name_file_line_option_and_choices(void **state)
     expect_error("max_qoss 1\n", "1: option \"max_qoss\": there is no such option; midge --options lists them");
     expect_error("persistence true\n", "1: option \"persistence\": \"true\" is not supported, only false: nothing is kept when "
                                        "Midge ends; remove the line");
-    expect_error("acl_file /etc/acl\n",
-                 "1: option \"acl_file\": Mosquitto has it, Midge does not; there are no rights yet: remove "
-                 "the line, and let only trusted hosts reach the port");
+    expect_error("mount_point x/\n", "1: option \"mount_point\": Mosquitto has it, Midge does not; topics are the same on all "
+                                     "listeners: remove the line, and put the prefix into the topics of those clients");
     assert_true(read_text("persistence false\nprotocol mqtt\n"));
 }
 
