@@ -99,7 +99,7 @@ enum {
     FIRST_LOAD = FIRST_STALL + MIDGE_STALL_COUNT,
     UPTIME = FIRST_LOAD + 3 * MIDGE_SYS_LOADS,
     VERSION,
-    ROUND_END
+    FIRST_OWN
 };
 
 static midge_counter drops_of(const struct midge_metrics *metrics)
@@ -295,6 +295,12 @@ static bool publish_one(struct midge_sys *sys, struct midge *broker, size_t whic
     if (which < UPTIME) {
         return publish_load(sys, broker, &topic, which - FIRST_LOAD);
     }
+    if (which >= FIRST_OWN) {
+        const struct midge_sys_own *own = &sys->own[which - FIRST_OWN];
+        midge_text_add(&topic, own->topic);
+        return publish_number(sys, broker, &topic, MIDGE_SYS_VALUES - MIDGE_SYS_OWN_MAX + which - FIRST_OWN,
+                              (midge_counter)*own->value, false);
+    }
     if (which == VERSION) {
         return publish_version(sys, broker, &topic);
     }
@@ -310,6 +316,11 @@ void midge_sys_start(struct midge_sys *sys, uint32_t interval_ms, bool retain, u
                               .interval_ms = interval_ms,
                               .retain = retain,
                               .first_round = true};
+}
+
+void midge_sys_add(struct midge_sys *sys, struct midge_sys_own own)
+{
+    sys->own[sys->own_count++] = own;
 }
 
 void midge_sys_set_interval(struct midge_sys *sys, uint32_t interval_ms, uint64_t now_ms)
@@ -335,10 +346,11 @@ uint64_t midge_sys_turn(struct midge_sys *sys, struct midge *broker, uint64_t no
         sys->due_ms = now_ms + sys->interval_ms;
         sys->next = FIRST_VALUE;
     }
-    for (unsigned published = 0; published < BURST && sys->next < ROUND_END; sys->next++) {
+    uint16_t end = (uint16_t)(FIRST_OWN + sys->own_count);
+    for (unsigned published = 0; published < BURST && sys->next < end; sys->next++) {
         published += publish_one(sys, broker, sys->next) ? 1 : 0;
     }
-    if (sys->next < ROUND_END) {
+    if (sys->next < end) {
         return now_ms;
     }
     sys->next = 0;

@@ -126,8 +126,3 @@ uint32_t midge_addresses_fail(struct midge_addresses *addresses, uint32_t addres
     addresses->last = address;
     return a->failures;
 }
-
-void midge_addresses_forgive(struct midge_addresses *addresses, uint32_t address)
-{
-    leave_failures(addresses, address);
-}

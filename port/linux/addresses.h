@@ -52,7 +52,4 @@ uint32_t midge_addresses_fail(struct midge_addresses *addresses, uint32_t addres
 /* How many failures there were in a row, as of now. */
 uint32_t midge_addresses_failures(const struct midge_addresses *addresses, uint32_t address, uint64_t now_ms);
 
-/* A login of this host succeeded: its failures are forgotten. */
-void midge_addresses_forgive(struct midge_addresses *addresses, uint32_t address);
-
 #endif

@@ -427,9 +427,6 @@ uint64_t midge_gate_turn(struct midge_gate *gate, uint64_t now_ms)
         struct midge_visitor *visitor = &gate->visitors[conn.index];
         struct midge_asker asker = midge_logins_asker(logins, login);
         enum midge_verdict verdict = good ? let_in(gate, visitor, &asker) : refuse(gate, visitor, MIDGE_REFUSAL_PASSWORD);
-        if (good && visitor->address != 0) {
-            midge_addresses_forgive(&gate->addresses, visitor->address);
-        }
         visitor->login = 0;
         midge_logins_release(logins, login);
         midge_authenticated(gate->broker, conn, verdict, visitor->who);

@@ -337,6 +337,8 @@ static int run(const struct midge_settings *settings)
         return EXIT_FAILURE;
     }
     midge_sys_start(&loop->sys, settings->sys_interval_s * 1000, settings->core.limits.topic_nodes > 0, midge_loop_clock_ms());
+    midge_sys_add(&loop->sys, (struct midge_sys_own){"logins/failed", &process.gate.logins.failed});
+    midge_sys_add(&loop->sys, (struct midge_sys_own){"connections/refused", &process.gate.refused});
     report_start(settings, connections);
     midge_loop_run(loop);
     midge_listeners_close(&process.listeners);

@@ -157,6 +157,20 @@ static void an_interval_of_zero_publishes_nothing(void **state)
     assert_true(message_count > 60);
 }
 
+static void counters_of_the_port_are_published_too(void **state)
+{
+    (void)state;
+    uint64_t failed = 7;
+    midge_sys_add(&sys, (struct midge_sys_own){"logins/failed", &failed});
+    run_round(5000);
+    assert_string_equal(published("$SYS/broker/logins/failed"), "7");
+    run_round(15000);
+    assert_null(published("$SYS/broker/logins/failed"));
+    failed++;
+    run_round(25000);
+    assert_string_equal(published("$SYS/broker/logins/failed"), "8");
+}
+
 static void a_broker_that_cannot_retain_is_not_asked_to(void **state)
 {
     (void)state;
@@ -201,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup(later_rounds_publish_what_has_changed, start),
         cmocka_unit_test_setup(what_could_not_be_published_is_tried_again, start),
         cmocka_unit_test_setup(an_interval_of_zero_publishes_nothing, start),
+        cmocka_unit_test_setup(counters_of_the_port_are_published_too, start),
         cmocka_unit_test_setup(a_broker_that_cannot_retain_is_not_asked_to, start),
         cmocka_unit_test_setup(loads_are_those_of_the_formula, start),
     };
