@@ -191,6 +191,7 @@ static uint64_t advance(struct midge_loop *loop)
     loop->timer_ms = midge_advance(loop->broker, now_ms);
     uint64_t next_ms = earlier(loop->timer_ms, midge_sys_turn(&loop->sys, loop->broker, now_ms));
     next_ms = earlier(next_ms, midge_gate_turn(loop->gate, now_ms));
+    next_ms = earlier(next_ms, midge_transport_resume(&loop->transport));
     (void)midge_transport_expire(&loop->transport);
     if (midge_transport_events(&loop->transport)) {
         next_ms = now_ms; /* what was done may have set timers that midge_advance has not seen */

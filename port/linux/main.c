@@ -229,6 +229,8 @@ static void reload(void *context)
         return;
     }
     process.config.settings.core.policy = new->settings.core.policy;
+    midge_transport_set_rates(&process.loop.transport,
+                              (struct midge_rates){new->settings.message_rate, new->settings.byte_rate});
     if (!midge_logger_open(&new->settings.log)) {
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload: cannot write %s: %s; the log stays where it was.",
                            new->settings.log.path, strerror(errno));
@@ -320,6 +322,8 @@ static int run(const struct midge_settings *settings)
     loop->transport.slots = process.memory.slots;
     loop->transport.arena = process.memory.arena;
     loop->transport.slot_count = process.memory.slot_count;
+    loop->transport.meters = process.memory.meters;
+    midge_transport_set_rates(&loop->transport, (struct midge_rates){settings->message_rate, settings->byte_rate});
     loop->transport.gate = &process.gate;
     loop->gate = &process.gate;
     process.gate.broker = loop->broker;
@@ -339,6 +343,7 @@ static int run(const struct midge_settings *settings)
     midge_sys_start(&loop->sys, settings->sys_interval_s * 1000, settings->core.limits.topic_nodes > 0, midge_loop_clock_ms());
     midge_sys_add(&loop->sys, (struct midge_sys_own){"logins/failed", &process.gate.logins.failed});
     midge_sys_add(&loop->sys, (struct midge_sys_own){"connections/refused", &process.gate.refused});
+    midge_sys_add(&loop->sys, (struct midge_sys_own){"stalls/rate", &loop->transport.pauses});
     report_start(settings, connections);
     midge_loop_run(loop);
     midge_listeners_close(&process.listeners);

@@ -48,8 +48,10 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_settings 
     memory->core = map(memory->core_size);
     memory->slots = map(slots_size);
     memory->arena = map(arena_size);
+    memory->meters = map(memory->slot_count * sizeof(struct midge_meter));
     memory->gate = map(gate_size(settings));
-    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->gate == NULL) {
+    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->meters == NULL ||
+        memory->gate == NULL) {
         snprintf(error, size,
                  "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
                  memory->core_size + slots_size + arena_size + gate_size(settings), strerror(errno));
@@ -103,10 +105,12 @@ void midge_memory_print(int fd, const struct midge_settings *settings)
     dprintf(fd, "%-50s %14zu\n", "core", core);
     print_row(fd, "sockets", slots_of(limits), sizeof(struct midge_slot), slots);
     print_row(fd, "stalled input", slots_of(limits), MIDGE_READ_SIZE, arena);
+    size_t meters = slots_of(limits) * sizeof(struct midge_meter);
+    print_row(fd, "rate meters", slots_of(limits), sizeof(struct midge_meter), meters);
     for (unsigned i = 0; i < MIDGE_GATE_ROW_COUNT; i++) {
         struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
         print_row(fd, row.name, row.count, row.entry_size, MIDGE_ALIGN_UP(row.count * row.entry_size));
     }
-    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + gate_size(settings));
+    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + meters + gate_size(settings));
     dprintf(fd, "Address space, taken at the start; a page of it takes memory once it is used.\n");
 }

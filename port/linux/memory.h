@@ -8,13 +8,15 @@
 #include "settings.h"
 
 struct midge_slot;
+struct midge_meter;
 
 struct midge_memory {
     void *core;
     size_t core_size;
-    struct midge_slot *slots; /* one for each connection, and [0] */
-    uint8_t *arena;           /* MIDGE_READ_SIZE for each slot */
-    uint8_t *gate;            /* for midge_gate_start */
+    struct midge_slot *slots;   /* one for each connection, and [0] */
+    uint8_t *arena;             /* MIDGE_READ_SIZE for each slot */
+    struct midge_meter *meters; /* one for each slot */
+    uint8_t *gate;              /* for midge_gate_start */
     uint32_t slot_count;
 };
 

@@ -20,6 +20,9 @@
  * the kernel send a reset, and that destroys what the peer has not read yet: the CONNACK that says why. */
 #define CLOSE_MS 1000u
 
+/* How often those are looked at whose input waits for their rate. */
+#define RESUME_MS 10u
+
 enum flag {
     READABLE = 1,
     WRITABLE = 2,
@@ -243,13 +246,55 @@ static void end_of_input(struct midge_transport *transport, struct midge_slot *s
     finish(transport, slot);
 }
 
-/* Gives what came in to the core, and keeps what the core cannot take yet. */
+static bool is_metered(const struct midge_transport *transport)
+{
+    return transport->rates.messages > 0 || transport->rates.bytes > 0;
+}
+
+void midge_transport_set_rates(struct midge_transport *transport, struct midge_rates rates)
+{
+    transport->rates = rates;
+    for (midge_index i = 1; i < transport->slot_count && !is_metered(transport); i++) {
+        midge_meter_start(&transport->meters[i], false); /* what comes in meanwhile is not counted */
+    }
+}
+
+/* What is left of a client's input waits until more may pass. */
+static void pause_input(struct midge_transport *transport, midge_index index)
+{
+    struct midge_meter *meter = &transport->meters[index];
+    transport->pauses++;
+    if (!meter->listed) {
+        meter->listed = true;
+        meter->next = transport->paused;
+        transport->paused = index;
+    }
+}
+
+/* Gives bytes to the core: as many as it takes, and as may pass now. Returns how many those were. */
+static size_t give(struct midge_transport *transport, struct midge_slot *slot, const uint8_t *bytes, size_t size)
+{
+    midge_index index = slot->handle.index;
+    if (!is_metered(transport)) {
+        return midge_receive(transport->broker, slot->handle, bytes, size);
+    }
+    struct midge_meter *meter = &transport->meters[index];
+    size_t allowed = midge_meter_allow(meter, &transport->rates, transport->now_ms, bytes, size);
+    size_t used = allowed > 0 ? midge_receive(transport->broker, slot->handle, bytes, allowed) : 0;
+    midge_meter_count(meter, &transport->rates, bytes, used);
+    if (used == allowed && used < size) {
+        pause_input(transport, index);
+    }
+    return used;
+}
+
+/* Gives what came in to the core, and keeps what cannot be taken yet. */
 static void take_input(struct midge_transport *transport, struct midge_slot *slot, size_t size)
 {
     if ((slot->flags & CLOSING) != 0) {
         return;
     }
-    size_t used = midge_receive(transport->broker, slot->handle, read_buffer, size);
+    size_t used = give(transport, slot, read_buffer, size);
     if (used < size) {
         memcpy(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, read_buffer + used, size - used);
         slot->kept_from = 0;
@@ -288,19 +333,40 @@ void midge_transport_read(struct midge_transport *transport)
     }
 }
 
-/* The stall is over: the core gets what was kept. */
+/* The stall or the pause is over: the core gets what was kept. */
 static void offer_again(struct midge_transport *transport, struct midge_slot *slot)
 {
     if (slot->kept_size == 0) {
         return;
     }
     const uint8_t *kept = transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE + slot->kept_from;
-    uint32_t used = (uint32_t)midge_receive(transport->broker, slot->handle, kept, slot->kept_size);
+    uint32_t used = (uint32_t)give(transport, slot, kept, slot->kept_size);
     slot->kept_from += used;
     slot->kept_size -= used;
     if (wants_read(slot)) {
         add_reader(transport, slot->handle.index);
     }
+}
+
+uint64_t midge_transport_resume(struct midge_transport *transport)
+{
+    if (transport->paused == 0) {
+        return UINT64_MAX;
+    }
+    if (transport->now_ms >= transport->resume_ms) {
+        midge_index index = transport->paused;
+        transport->paused = 0;
+        while (index != 0) {
+            midge_index next = transport->meters[index].next;
+            transport->meters[index].listed = false;
+            if (slot_at(transport, index)->handle.index != 0) {
+                offer_again(transport, slot_at(transport, index));
+            }
+            index = next;
+        }
+        transport->resume_ms = transport->now_ms + RESUME_MS;
+    }
+    return transport->paused != 0 ? transport->resume_ms : UINT64_MAX;
 }
 
 /* ---- Events ----------------------------------------------------------------------------------------------------------- */
@@ -389,6 +455,7 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     slot->flags |= WRITABLE;
     note_peer(slot, peer);
     midge_gate_arrived(transport->gate, handle.index, listener, peer);
+    midge_meter_start(&transport->meters[handle.index], is_metered(transport));
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
     if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
         finish(transport, slot);

@@ -9,6 +9,7 @@
 #define MIDGE_TRANSPORT_H
 
 #include "gate.h"
+#include "meter.h"
 
 /* The most that is read at once, and so the most that a stalled connection can leave to be kept. */
 #define MIDGE_READ_SIZE (sizeof(void *) > 4 ? 16384u : 4096u)
@@ -39,10 +40,15 @@ struct midge_ring {
 
 struct midge_transport {
     struct midge *broker;
-    struct midge_gate *gate;  /* is told who comes and goes */
-    struct midge_slot *slots; /* [0] is not used */
-    uint8_t *arena;           /* MIDGE_READ_SIZE bytes for each slot */
-    uint32_t slot_count;      /* with [0] */
+    struct midge_gate *gate;    /* is told who comes and goes */
+    struct midge_slot *slots;   /* [0] is not used */
+    uint8_t *arena;             /* MIDGE_READ_SIZE bytes for each slot */
+    uint32_t slot_count;        /* with [0] */
+    struct midge_meter *meters; /* one for each slot, touched only where there is a rate */
+    struct midge_rates rates;   /* how much each client may send */
+    midge_index paused;         /* a list of those whose input waits for their rate; 0: none */
+    uint64_t resume_ms;         /* when it is looked at next */
+    uint64_t pauses;            /* how often input had to wait for it, since the start */
     int epoll;
     uint64_t now_ms;
     struct midge_ring readers;
@@ -58,6 +64,12 @@ void midge_transport_ready(struct midge_transport *transport, midge_index index,
 
 /* One round through those that can be read. */
 void midge_transport_read(struct midge_transport *transport);
+
+/* Changes how much each client may send; who was there before there was a rate is not held to the number of messages. */
+void midge_transport_set_rates(struct midge_transport *transport, struct midge_rates rates);
+
+/* Goes on with those whose input waited for their rate. Returns when it wants to be called again, UINT64_MAX for never. */
+uint64_t midge_transport_resume(struct midge_transport *transport);
 
 /* Does what the core asks for. Returns whether there was anything. */
 bool midge_transport_events(struct midge_transport *transport);

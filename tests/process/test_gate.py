@@ -82,8 +82,8 @@ class TestUsers(GateCase):
             self.assertEqual(5, self.login("c", "Alice", "pw"))
             self.assertEqual(5, self.login("c", "", "pw"))
             self.assertEqual(code, self.code("c"))
-        self.midge.wait_log(r"Client c at 127\.0\.0\.1:\d+ refused with return code 5: bad user name or password, failure \d of "
-                            r"this host \(setting: password_file\)")
+        self.midge.wait_log(r"Client c at 127\.0\.0\.1:\d+ refused with return code 5: bad user name or password, "
+                            r"failure \d of this host \(setting: password_file\)")
 
     def test_no_users_and_no_anonymous(self):
         self.start("allow_anonymous false")
@@ -270,8 +270,8 @@ class TestPasswd(GateCase):
 
     def test_wrong_commands(self):
         self.users.write_text("", encoding="ascii")
-        for arguments in ((), (self.users,), ("-x", self.users, "a"), ("-D", "-b", self.users, "a", "b"), ("-U", self.users, "a"),
-                          ("-i", "0", "-b", self.users, "a", "b"), ("-b", self.users, "a:b", "c"), ("-b", self.users, "", "c")):
+        for arguments in ((), (self.users,), ("-x", self.users, "a"), ("-D", "-b", self.users, "a", "b"),
+                          ("-U", self.users, "a"), ("-i", "0", "-b", self.users, "a", "b"), ("-b", self.users, "a:b", "c"), ("-b", self.users, "", "c")):
             result = self.passwd(*arguments)
             self.assertEqual(1, result.returncode, arguments)
             self.assertEqual(1, result.stderr.count("\n"), result.stderr)
@@ -379,7 +379,7 @@ class TestRights(GateCase):
         self.assert_silent(absent)
 
     def test_assigned_identifiers_are_different(self):
-        self.start_rights("pattern read in/%c", "user alice", "topic write in/#", options=("auto_id_prefix auto-",))
+        self.start_rights("pattern read in/%c", "user alice", "topic write in/#", options=["auto_id_prefix auto-"])
         found = []
         for user in ("alice", "bob"):
             self.as_user("", user).subscribe(("#", 0))
@@ -480,7 +480,7 @@ class TestOptions(GateCase):
         second = re.search(r"(127\.0\.0\.2) port (\d+)", self.midge.wait_log(r"listening on 127\.0\.0\.2 port"))
         first = self.client("first")
         self.assertEqual(3, self.code("other"))
-        self.midge.wait_log("Client other at .* refused with return code 3: too many clients on this listener .*max_connections")
+        self.midge.wait_log("Client other at .* refused with return code 3: too many clients on this listener .*max_conn")
         self.assertEqual(0, self.raw((second.group(1), int(second.group(2)))).connect("other")[1])
         self.client("first").ping()  # takes its own session over
         self.assertEqual([], first.expect_close())
@@ -504,6 +504,46 @@ class TestOptions(GateCase):
             return self.raw().connect("again")[1] == 0
         except wire.Closed:
             return False
+
+
+class TestRates(GateCase):
+    def paced(self, *lines):
+        """What a watcher sees of 30 messages in one burst, and when it has seen all of them."""
+        self.start(*lines, "sys_interval 1")
+        receiver, sender, other = self.client("receiver"), self.client("sender", keepalive=1), self.client("other")
+        receiver.subscribe(("t", 0))
+        started = time.monotonic()
+        sender.send(b"".join(wire.publish_packet("t", f"{number:095}") for number in range(30)) + wire.packet(wire.PINGREQ, 0))
+        other.ping()
+        self.assertEqual(list(range(30)), [int(receiver.receive_publish().payload) for _ in range(30)])
+        self.assertEqual(wire.PINGRESP, sender.receive().type)  # it was not found silent meanwhile
+        wait_until(lambda: int(self.sys_value(other, "stalls/rate")) > 0)
+        return time.monotonic() - started
+
+    def test_messages(self):
+        self.assertGreaterEqual(self.paced("max_message_rate 10"), 1.9)
+
+    def test_bytes(self):
+        self.assertGreaterEqual(self.paced("max_byte_rate 1000"), 1.9)
+
+    def test_no_rate(self):
+        self.start("sys_interval 1")
+        client = self.client("c")
+        self.assertEqual(b"0", self.sys_value(client, "stalls/rate"))
+
+    def test_a_rate_can_be_set_later(self):
+        self.start()
+        early = self.client("early")
+        self.write("listener 0 127.0.0.1", "max_message_rate 10", "sys_interval 1")
+        self.reload()
+        late = self.client("late")
+        for client in (early, late):
+            client.send(b"".join(wire.publish_packet("t", "x", 1, number + 1) for number in range(20)))
+        started = time.monotonic()
+        for client, seconds in ((early, 0), (late, 0.9)):
+            for _ in range(20):
+                self.assertEqual(wire.PUBACK, client.receive().type)
+            self.assertGreaterEqual(time.monotonic() - started, seconds)
 
 
 if __name__ == "__main__":
