@@ -29,6 +29,7 @@ done
 
 "$root/boards/fetch.sh" lwip
 build=$root/build/firmware/$board
+mkdir -p "$build"
 if [ ! -e "$build/build.ninja" ]; then
     cmake -S "$root/boards" -B "$build" -G Ninja -DBOARD="$board" -DLWIP_DIR="$root/build/third-party/lwip" \
         -DCMAKE_TOOLCHAIN_FILE="$root/boards/toolchain.cmake" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }

@@ -35,9 +35,12 @@ ENTRIES = [  # what a row is called, and its constant in midge.h
     ("QoS 2 identifier", "MIDGE_QOS2_SIZE"),
 ]
 
+PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"  # for its string.h: nothing of it is linked
+
 TARGETS = [  # title, prefix of the tools, compiler options, width of an index
     ("Cortex-M3", "arm-none-eabi-", ["-mthumb", "-mcpu=cortex-m3"], 16),
     ("Cortex-M0+", "arm-none-eabi-", ["-mthumb", "-mcpu=cortex-m0plus"], 16),
+    ("RV32IMC", "riscv64-unknown-elf-", ["-march=rv32imc", "-mabi=ilp32", f"-isystem{PICOLIBC}/include"], 16),
     ("x86-64", "", [], 32),
 ]
 
