@@ -12,7 +12,11 @@
 
 static uint64_t memory[MIDGE_MEMORY_SIZE(BOARD_LIMITS) / sizeof(uint64_t)];
 static struct midge_server_connection connections[BOARD_CONNECTIONS];
-static struct midge_server server = {.connections = connections, .connection_count = BOARD_CONNECTIONS};
+static struct midge_server server = {
+    .connections = connections,
+    .connection_count = BOARD_CONNECTIONS,
+    .buffers_waiting = midge_board_ethernet_buffers,
+};
 
 static void log_record(void *context, const struct midge_log *record)
 {

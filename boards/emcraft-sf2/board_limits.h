@@ -1,20 +1,19 @@
-/* What the broker may use on this board: as on the lm3s6965evb with its 64 KB, but for the Ethernet ring, which takes the
- * place of four clients. */
+/* What the broker may use on this board: as on the lm3s6965evb with its 64 KB. */
 #ifndef MIDGE_BOARD_LIMITS_H
 #define MIDGE_BOARD_LIMITS_H
 
 /* The fields of struct midge_limits, in their order:
- *  12 clients, and 2 connections more: one for a client that takes its session over, one to be told why it is refused;
- *  24 sessions: those of the clients, and 12 of absent ones;
- *  64 subscriptions, 5 for each client, of 6 levels where every second one begins like another: 96 nodes;
+ *  16 clients, and 2 connections more: one for a client that takes its session over, one to be told why it is refused;
+ *  24 sessions: those of the clients, and 8 of absent ones;
+ *  64 subscriptions, 4 for each client, of 6 levels where every second one begins like another: 96 nodes;
  *  64 nodes for 32 retained messages with 2 levels each that no other has;
  *  224 names of 16 (14 bytes of text each): 24 sessions take 2, each node takes 1, a few take more;
  *  192 deliveries: 8 for each session;
  *  32 QoS 2 identifiers: 2 for each client;
- *  192 blocks of 64 bytes: 32 retained messages and 12 wills of one or two blocks, and two packets of 1,536 bytes on their way;
+ *  192 blocks of 64 bytes: 32 retained messages and 16 wills of one or two blocks, and two packets of 1,536 bytes on their way;
  *  4 replies, 256 bytes of scratch, 32 levels. */
-#define BOARD_LIMITS 12, 2, 24, 64, 96, 64, 224, 16, 192, 32, 192, 64, 4, 256, 32
-#define BOARD_CONNECTIONS (12 + 2)
+#define BOARD_LIMITS 16, 2, 24, 64, 96, 64, 224, 16, 192, 32, 192, 64, 4, 256, 32
+#define BOARD_CONNECTIONS (16 + 2)
 #define BOARD_PACKET_SIZE_MAX 1536u
 #define BOARD_INFLIGHT_MAX 4u
 

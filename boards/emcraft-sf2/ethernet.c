@@ -36,10 +36,14 @@
 #define SIZE_EMPTY (1u << 31)
 #define SIZE_MASK 0xFFFu
 
-/* Frames that may arrive while the program does something else; the engine writes them into buffers of lwIP's pool. A frame is
- * as large as one of them: segments have 536 bytes (lwip_limits.h), and larger frames are none of ours. */
-#define RX_COUNT 14u
+/* The engine writes frames into buffers of lwIP's pool, and the ring takes all of them that nobody holds: it drops what comes
+ * while the ring is full, and after that most of what waited behind it in the emulator. A frame is as large as one buffer:
+ * segments have 536 bytes (lwip_limits.h), and larger frames are none of ours. */
+#define RX_COUNT MIDGE_LWIP_POOL_BUFFERS
 #define FRAME_SIZE PBUF_POOL_BUFSIZE
+
+/* A frame that would leave the ring with less than this is not taken, its buffer is used again. */
+#define RX_COUNT_MIN 2u
 
 /* A longer wait means that nothing will ever be sent. */
 #define PATIENCE 2000000u
@@ -53,7 +57,8 @@ struct descriptor {
 static volatile struct descriptor rx_ring[RX_COUNT], tx_descriptor;
 static struct pbuf *rx_buffers[RX_COUNT];
 static uint8_t tx_frame[FRAME_SIZE] __attribute__((aligned(4)));
-static uint32_t rx_next; /* the descriptor that the next frame will be found in */
+static uint32_t rx_next;  /* the descriptor that the next frame will be found in */
+static uint32_t rx_count; /* from there on, how many have a buffer; the engine stops at the one behind them, which looks full */
 
 /* Lets the PHY at address 0 negotiate speed and duplex. */
 static void start_phy(void)
@@ -64,6 +69,27 @@ static void start_phy(void)
     MAC_MII_ADDRESS = 0;
     MAC_MII_DATA = 0x1200u; /* its register 0: auto-negotiation on, and begin */
     while ((MAC_MII_BUSY & 1u) && --patience > 0) {
+    }
+}
+
+/* Gives the descriptor behind the others a buffer, for the engine to write into. */
+static void append(struct pbuf *buffer)
+{
+    uint32_t last = (rx_next + rx_count) % RX_COUNT;
+
+    rx_buffers[last] = buffer;
+    rx_ring[last].address = (uint32_t)(uintptr_t)buffer->payload;
+    __asm volatile("dsb" ::: "memory");
+    rx_ring[last].size = SIZE_EMPTY;
+    rx_count++;
+}
+
+static void fill_ring(void)
+{
+    const struct stats_mem *pool = lwip_stats.memp[MEMP_PBUF_POOL];
+
+    while (rx_count < RX_COUNT && pool->used < pool->avail) {
+        append(pbuf_alloc(PBUF_RAW, FRAME_SIZE, PBUF_POOL));
     }
 }
 
@@ -83,14 +109,9 @@ void midge_board_ethernet_init(uint8_t address[6])
     start_phy();
 
     for (i = 0; i < RX_COUNT; i++) {
-        rx_buffers[i] = pbuf_alloc(PBUF_RAW, FRAME_SIZE, PBUF_POOL);
-        if (!rx_buffers[i]) {
-            midge_board_restart(); /* the pool of lwip_limits.h does not even hold the ring */
-        }
-        rx_ring[i].address = (uint32_t)(uintptr_t)rx_buffers[i]->payload;
-        rx_ring[i].size = SIZE_EMPTY;
         rx_ring[i].next = (uint32_t)(uintptr_t)&rx_ring[(i + 1) % RX_COUNT];
     }
+    fill_ring();
     tx_descriptor.address = (uint32_t)(uintptr_t)tx_frame;
     tx_descriptor.size = SIZE_EMPTY;
     tx_descriptor.next = (uint32_t)(uintptr_t)&tx_descriptor;
@@ -101,53 +122,48 @@ void midge_board_ethernet_init(uint8_t address[6])
     DMA_RX_CONTROL = DMA_ON;
 }
 
-/* The engine stops at a descriptor that it finds full. All of them are read by the time this is called, so that it may go on
- * where the next frame is looked for. */
-static void resume(void)
+bool midge_board_ethernet_pending(void)
 {
+    fill_ring();
+    if (!(rx_ring[rx_next].size & SIZE_EMPTY)) {
+        return true;
+    }
+    /* The engine stops at a descriptor that it finds full. All of them are read by now, so that it may go on where the next
+     * frame is looked for. */
     if (DMA_RX_STATUS & RX_OVERFLOW) {
         LINK_STATS_INC(link.drop);
         DMA_RX_STATUS = RX_OVERFLOW;
         DMA_RX_DESCRIPTOR = (uint32_t)(uintptr_t)&rx_ring[rx_next];
         DMA_RX_CONTROL = DMA_ON;
     }
-}
-
-bool midge_board_ethernet_pending(void)
-{
-    if (!(rx_ring[rx_next].size & SIZE_EMPTY)) {
-        return true;
-    }
-    resume();
     return false;
 }
 
-/* The frame's buffer goes to lwIP and a fresh one into the ring; without one the frame is lost. */
+/* The frame's buffer goes to lwIP. */
 struct pbuf *midge_board_ethernet_receive(void)
 {
-    struct pbuf *frame = NULL, *fresh = NULL;
+    struct pbuf *frame = rx_buffers[rx_next];
     uint32_t size = rx_ring[rx_next].size;
 
     if (size & SIZE_EMPTY) {
         return NULL;
     }
     size &= SIZE_MASK;
-    if (size >= 14 && size <= FRAME_SIZE) {
-        fresh = pbuf_alloc(PBUF_RAW, FRAME_SIZE, PBUF_POOL);
-        if (!fresh) {
-            LINK_STATS_INC(link.drop);
-        }
-    }
-    if (fresh) {
-        frame = rx_buffers[rx_next];
-        pbuf_realloc(frame, (u16_t)size);
-        rx_buffers[rx_next] = fresh;
-        rx_ring[rx_next].address = (uint32_t)(uintptr_t)fresh->payload;
-    }
     DMA_RX_STATUS = RX_RECEIVED; /* counts down what raises the interrupt */
-    rx_ring[rx_next].size = SIZE_EMPTY;
     rx_next = (rx_next + 1) % RX_COUNT;
+    rx_count--;
+    if (rx_count < RX_COUNT_MIN || size < 14 || size > FRAME_SIZE) {
+        LINK_STATS_INC(link.drop);
+        append(frame);
+        return NULL;
+    }
+    pbuf_realloc(frame, (u16_t)size);
     return frame;
+}
+
+uint32_t midge_board_ethernet_buffers(void)
+{
+    return rx_count;
 }
 
 bool midge_board_ethernet_send(const struct pbuf *frame)

@@ -1,8 +1,8 @@
-/* lwIP on a board with 64 KB of RAM. 14 connections (board_limits.h) and 4 that come or go; 14
- * receive buffers are in the Ethernet's ring. */
-#define MIDGE_LWIP_PCBS 18
+/* lwIP on a board with 64 KB of RAM. 18 connections (board_limits.h) and 4 that come or go. The receive buffers lie in the
+ * Ethernet's ring but for those that a connection holds. */
+#define MIDGE_LWIP_PCBS 22
 #define MIDGE_LWIP_SEGMENTS 44
-#define MIDGE_LWIP_POOL_BUFFERS 34
+#define MIDGE_LWIP_POOL_BUFFERS 33
 #define MIDGE_LWIP_HEAP_SIZE 6144
 #define MIDGE_LWIP_MSS 536
 #define MIDGE_LWIP_WINDOW (2 * MIDGE_LWIP_MSS)

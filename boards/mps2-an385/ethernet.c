@@ -179,6 +179,11 @@ struct pbuf *midge_board_ethernet_receive(void)
     return frame;
 }
 
+uint32_t midge_board_ethernet_buffers(void)
+{
+    return 0;
+}
+
 bool midge_board_ethernet_send(const struct pbuf *frame)
 {
     uint32_t patience = PATIENCE, bytes_in_word = 0, word = 0, i;

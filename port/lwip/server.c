@@ -134,9 +134,10 @@ static bool offer(struct midge_server_connection *connection, struct pbuf *data)
 /* May this connection hold one buffer more? Every other one must still find one, and the stack a few. */
 static bool may_hold(const struct midge_server_connection *connection)
 {
+    const struct stats_mem *pool = lwip_stats.memp[MEMP_PBUF_POOL];
     uint32_t others = server->open - server->holding - (connection->held ? 0u : 1u);
 
-    return (uint32_t)(lwip_stats.memp[MEMP_PBUF_POOL]->avail - lwip_stats.memp[MEMP_PBUF_POOL]->used) > BUFFER_RESERVE + others;
+    return (uint32_t)(pool->avail - pool->used) + server->buffers_waiting() > BUFFER_RESERVE + others;
 }
 
 /* Keeps what the broker did not take, until MIDGE_INPUT_READY; the window stays shut by as much. lwIP would keep it too where

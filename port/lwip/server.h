@@ -26,6 +26,8 @@ struct midge_server {
     struct midge *broker;
     struct midge_server_connection *connections; /* limits.clients + limits.handshakes of them, zeroed */
     uint32_t connection_count;
+    uint32_t (*buffers_waiting)(
+        void);        /* how many of lwIP's receive buffers the driver keeps for frames to come: as good as free */
     uint32_t open;    /* connections in use */
     uint32_t quiet;   /* those of them with nothing under way */
     uint32_t holding; /* those with held input */
@@ -34,7 +36,7 @@ struct midge_server {
     bool retry;       /* output waits for lwIP's memory: try again with each turn */
 };
 
-/* Starts to listen. `server` has its first three fields set, the others are zero; there is one server in a program. Returns
+/* Starts to listen. `server` has its first four fields set, the others are zero; there is one server in a program. Returns
  * false where lwIP has no memory for it. */
 bool midge_server_start(struct midge_server *server, uint16_t port);
 

@@ -1,6 +1,6 @@
 """As many clients as the board has room for publish and subscribe at once for a minute; one more is refused cleanly.
 
-    test_clients.py BOARD [--seconds S] [--peers N]
+    test_clients.py BOARD [--seconds S] [--peers N] [--rate R] [--seed S]
 """
 
 import argparse
@@ -28,12 +28,15 @@ class Peer:
         self.unacknowledged = set()
         self.got = {}  # (publisher, qos): the last number
         self.count = collections.Counter()
+        self.due = time.monotonic()
         codes = self.client.subscribe((f"load/{(number + 1) % count}/+", 2), (f"load/{(number + 2) % count}/#", 2))
         board.expect(codes == [2, 2], f"subscribing gave {codes}")
 
-    def publish(self, chance):
-        if self.unacknowledged:
+    def publish(self, chance, rate):
+        """Where it is time to, and the last message is acknowledged."""
+        if self.unacknowledged or time.monotonic() < self.due:
             return
+        self.due = time.monotonic() + chance.expovariate(rate)
         qos = chance.randrange(3)
         self.sent[qos] += 1
         packet_id = self.client.identifier() if qos else 0
@@ -86,7 +89,7 @@ def one_too_many(one):
     one.wait("too-many-2.*too many clients")
 
 
-def turn(peers, selector, chance, seconds):
+def turn(peers, selector, chance, rate, seconds):
     """Publishes for so long, then waits for all that is under way."""
     deadline = time.monotonic() + seconds
     give_up = deadline + board.DEADLINE_S
@@ -94,8 +97,7 @@ def turn(peers, selector, chance, seconds):
         publishing = time.monotonic() < deadline
         if publishing:
             for peer in peers:
-                if chance.random() < 0.2:
-                    peer.publish(chance)
+                peer.publish(chance, rate)
         for key, _ in selector.select(0.01):
             key.data.read()
         if not publishing and finished(peers):
@@ -123,6 +125,7 @@ def main():
     parser.add_argument("board")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--peers", type=int, default=16, help="how many of the clients talk; the others only stay")
+    parser.add_argument("--rate", type=float, default=20, help="messages a second of each of them, at most")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     options = parser.parse_args()
     print(f"seed {options.seed}")
@@ -138,7 +141,7 @@ def main():
         selector = selectors.DefaultSelector()
         for peer in peers:
             selector.register(peer.client.socket, selectors.EVENT_READ, peer)
-        turn(peers, selector, chance, options.seconds)
+        turn(peers, selector, chance, options.rate, options.seconds)
         sent, got = collections.Counter(), collections.Counter()
         for peer in peers:
             sent += peer.sent
