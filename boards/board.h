@@ -50,7 +50,7 @@ bool midge_board_ethernet_pending(void);
 /* Takes the oldest received frame; NULL when there is none or no buffer is free (the frame is then lost, and counted). */
 struct pbuf *midge_board_ethernet_receive(void);
 
-/* How many buffers of lwIP's pool wait in the controller's ring for frames: none where the controller has a memory of its own. */
+/* How many buffers of lwIP's pool wait in the controller's ring for frames; 0 where the controller has a memory of its own. */
 uint32_t midge_board_ethernet_buffers(void);
 
 /* Sends a frame. Returns false when the controller had no room for it. */
