@@ -68,6 +68,9 @@ size_t settings_limit_count(void);
 const char *settings_limit_name(size_t i);
 uint32_t *settings_limit(struct midge_limits *limits, size_t i);
 uint32_t settings_limit_least(size_t i);
+size_t settings_policy_count(void);
+unsigned long settings_policy_get(const struct midge_policy *policy, size_t i);
+void settings_policy_set(struct midge_policy *policy, size_t i, unsigned long value);
 
 /* inquire.c: log, drops, stalls, metric, pool. */
 bool inquire_step(struct run *run);

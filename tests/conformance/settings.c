@@ -82,8 +82,32 @@ uint32_t *settings_limit(struct midge_limits *limits, size_t i)
     return (uint32_t *)(void *)((char *)limits + limit_rows[i].offset);
 }
 
-static void set_policy_field(struct midge_policy *policy, const struct policy_row *row, unsigned long value)
+size_t settings_policy_count(void)
 {
+    return sizeof policy_rows / sizeof *policy_rows;
+}
+
+unsigned long settings_policy_get(const struct midge_policy *policy, size_t i)
+{
+    const void *field = (const char *)policy + policy_rows[i].offset;
+    switch (policy_rows[i].kind) {
+    case KIND_U32:
+        return *(const uint32_t *)field;
+    case KIND_U16:
+        return *(const uint16_t *)field;
+    case KIND_U8:
+        return *(const uint8_t *)field;
+    case KIND_BOOL:
+        return *(const bool *)field ? 1 : 0;
+    case KIND_OVERFLOW:
+        return *(const enum midge_overflow *)field;
+    }
+    return 0;
+}
+
+void settings_policy_set(struct midge_policy *policy, size_t i, unsigned long value)
+{
+    const struct policy_row *row = &policy_rows[i];
     void *field = (char *)policy + row->offset;
     switch (row->kind) {
     case KIND_U32:
@@ -110,8 +134,8 @@ void settings_defaults(struct midge_config *config)
         *settings_limit(&config->limits, i) = limit_rows[i].usual;
     }
     midge_policy_default(&config->policy);
-    for (size_t i = 0; i < sizeof policy_rows / sizeof *policy_rows; i++) {
-        set_policy_field(&config->policy, &policy_rows[i], policy_rows[i].usual);
+    for (size_t i = 0; i < settings_policy_count(); i++) {
+        settings_policy_set(&config->policy, i, policy_rows[i].usual);
     }
 }
 
@@ -174,14 +198,14 @@ bool settings_policy(struct run *run, struct midge_policy *policy)
         return false;
     }
     for (size_t w = 1; w < run->step->word_count; w++) {
-        const struct policy_row *row = NULL;
-        for (size_t i = 0; i < sizeof policy_rows / sizeof *policy_rows; i++) {
-            row = span_is(run->step->words[w].key, policy_rows[i].name) ? &policy_rows[i] : row;
+        size_t i = 0;
+        while (i < settings_policy_count() && !span_is(run->step->words[w].key, policy_rows[i].name)) {
+            i++;
         }
-        if (row == NULL) {
+        if (i == settings_policy_count()) {
             run_misread(run, "no policy of this name");
         }
-        set_policy_field(policy, row, policy_value(run, row, &run->step->words[w]));
+        settings_policy_set(policy, i, policy_value(run, &policy_rows[i], &run->step->words[w]));
     }
     return true;
 }

@@ -60,10 +60,17 @@ void buffer_add(struct buffer *buffer, const void *bytes, size_t size)
     if (size == 0) {
         return;
     }
-    if (buffer->capacity - buffer->size < size) {
-        size_t capacity = (buffer->size + size) * 2;
-        buffer->bytes = must(realloc(buffer->bytes, capacity));
-        buffer->capacity = capacity;
+    if (buffer->capacity - buffer->removed - buffer->size < size) {
+        uint8_t *start = buffer->bytes != NULL ? buffer->bytes - buffer->removed : NULL;
+        if (buffer->size > 0) {
+            memmove(start, buffer->bytes, buffer->size);
+        }
+        buffer->removed = 0;
+        if (buffer->capacity - buffer->size < buffer->size + size) {
+            buffer->capacity = (buffer->size + size) * 2;
+            start = must(realloc(start, buffer->capacity));
+        }
+        buffer->bytes = start;
     }
     memcpy(buffer->bytes + buffer->size, bytes, size);
     buffer->size += size;
@@ -77,15 +84,16 @@ void buffer_add_byte(struct buffer *buffer, unsigned byte)
 
 void buffer_remove(struct buffer *buffer, size_t size)
 {
-    buffer->size -= size;
-    if (buffer->size > 0) {
-        memmove(buffer->bytes, buffer->bytes + size, buffer->size);
+    if (size > 0) {
+        buffer->bytes += size;
+        buffer->removed += size;
+        buffer->size -= size;
     }
 }
 
 void buffer_free(struct buffer *buffer)
 {
-    free(buffer->bytes);
+    free(buffer->bytes != NULL ? buffer->bytes - buffer->removed : NULL);
     *buffer = (struct buffer){0};
 }
 

@@ -28,11 +28,12 @@ struct buffer {
     uint8_t *bytes;
     size_t size;
     size_t capacity;
+    size_t removed; /* bytes that were taken off and still lie in front of `bytes` */
 };
 
 void buffer_add(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_add_byte(struct buffer *buffer, unsigned byte);
-/* Takes the first `size` bytes off. */
+/* Takes the first `size` bytes off, at no cost. */
 void buffer_remove(struct buffer *buffer, size_t size);
 void buffer_free(struct buffer *buffer);
 

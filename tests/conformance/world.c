@@ -75,6 +75,7 @@ void world_end(struct world *world)
 {
     for (struct client *client = world->clients; client != NULL; client = client->next) {
         buffer_free(&client->input);
+        buffer_free(&client->said);
         buffer_free(&client->held);
         buffer_free(&client->output);
     }
@@ -113,7 +114,7 @@ bool world_open(struct world *world, struct client *client, uint8_t listener)
     client->reads = true;
     client->allowance = 0;
     client->bytes_on_connection = 0;
-    client->input.size = client->held.size = client->output.size = 0;
+    client->input.size = client->said.size = client->held.size = client->output.size = 0;
     return true;
 }
 
@@ -150,7 +151,10 @@ static void remember_client_id(struct world *world, struct span id)
 static void remember_sent(struct world *world, struct client *client, struct span bytes)
 {
     struct client_packet packet;
-    long size;
+    long size = 0;
+    size_t at = 0;
+    buffer_add(&client->said, bytes.bytes, bytes.size);
+    bytes = (struct span){client->said.bytes, client->said.size};
     while (bytes.size > 0 && (size = decode_from_client(bytes, &packet)) > 0) {
         if (packet.type == CONNECT) {
             remember_client_id(world, packet.client_id);
@@ -166,7 +170,10 @@ static void remember_sent(struct world *world, struct client *client, struct spa
         }
         ids_set(client->used_ids, packet.id, true);
         bytes = (struct span){bytes.bytes + size, bytes.size - (size_t)size};
+        at += (size_t)size;
     }
+    /* Behind a packet that makes no sense there is none. */
+    buffer_remove(&client->said, size < 0 ? client->said.size : at);
 }
 
 void world_send(struct world *world, struct client *client, struct span bytes)

@@ -53,6 +53,7 @@ struct client {
     bool acknowledges; /* answers PUBLISH, PUBREC and PUBREL by itself, and does not report them */
     size_t bytes_on_connection;
     struct buffer input;           /* sent, not yet taken by the broker */
+    struct buffer said;            /* the end of it that is no whole packet yet */
     struct buffer held;            /* said with `>>`: goes out with the next packet */
     struct buffer output;          /* received, not yet decoded */
     struct received *first, *last; /* decoded, not yet expected */
@@ -131,6 +132,14 @@ void world_pass(struct world *world, uint64_t ms);
 /* The port sleeps through a deadline: the next step finds it awake, and as port/README.md has it, it reads what has come in
  * before it lets timers fire. */
 void world_oversleep(struct world *world, uint64_t ms);
+
+/* ending.c: rule 3: every wait has a deadline. Lets them pass; false where somebody waits for ever. */
+bool world_waits_end(struct world *world);
+/* Compares the broker's counters with what was logged, sent and received. */
+void world_check_counters(struct world *world);
+/* Every connection is lost; sessions expire, or are ended by clean sessions; retained messages are removed. Then every pool
+ * must be as it was after midge_init. */
+void world_conclude(struct world *world, bool expire);
 
 bool ids_has(const uint8_t *ids, uint16_t id);
 void ids_set(uint8_t *ids, uint16_t id, bool in);
