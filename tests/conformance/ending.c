@@ -135,6 +135,7 @@ void world_conclude(struct world *world, bool expire)
         }
     }
     if (!world->broken) {
+        world_audit(world);
         check_pools(world);
     }
 }

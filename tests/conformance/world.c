@@ -40,7 +40,7 @@ void ids_set(uint8_t *ids, uint16_t id, bool in)
 
 /* ---- Beginning and end -------------------------------------------------------------------------------------------------- */
 
-static void check_broker(struct world *world)
+void world_audit(struct world *world)
 {
     uint32_t audit = midge_audit(world->broker);
     if (audit != 0) {
@@ -67,7 +67,7 @@ void world_start(struct world *world, const struct midge_config *config, struct 
     }
     world->now = 1000;
     world->deadline = midge_advance(world->broker, world->now);
-    check_broker(world);
+    world_audit(world);
     midge_metrics(world->broker, &world->before);
 }
 
@@ -425,7 +425,9 @@ void world_turn(struct world *world)
     } while (run_loop(world));
     if (!world->broken) {
         check_announced(world);
-        check_broker(world);
+        if (world->audit_every == 0 || world->turn_count++ % world->audit_every == 0) {
+            world_audit(world);
+        }
     }
 }
 

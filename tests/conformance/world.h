@@ -105,13 +105,17 @@ struct world {
     bool said_no; /* midge_connected had no connection left, or midge_publish returned false */
     bool cut;     /* a connection ended in the middle of the broker's output */
     unsigned partial_turn;
-    bool broken; /* the broker did what it never may: `failure` says what */
+    unsigned audit_every, turn_count; /* 0: the broker is audited after each turn of the loop; else after each one of so many */
+    bool broken;                      /* the broker did what it never may: `failure` says what */
     char failure[600];
     FILE *trace; /* NULL: quiet */
 };
 
 void world_start(struct world *world, const struct midge_config *config, struct delivery delivery);
 void world_end(struct world *world);
+
+/* Checks every invariant of the broker. */
+void world_audit(struct world *world);
 
 /* The broker did what no limit excuses. The first failure stays. */
 void world_break(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));

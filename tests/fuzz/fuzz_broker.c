@@ -1,6 +1,7 @@
 /* The whole broker: what clients send, how it is cut, what they read, who is lost and how time passes all come from the input
  * (format.h), as do the limits. The world around it is that of the conformance tests, which decodes and checks whatever the
- * broker sends, and audits it after each step. In the end everything has to be given back.
+ * broker sends, and audits it every few steps and in the end, when
+ * everything has to be given back.
  *
  * With MIDGE_TRACE in the environment an input is told in words. */
 #include "format.h"
@@ -344,12 +345,13 @@ static void finish(struct world *world)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct span input = {bytes, size};
-    struct world world = {.trace = getenv("MIDGE_TRACE") != NULL ? stdout : NULL};
+    struct world world = {.audit_every = 4, .trace = getenv("MIDGE_TRACE") != NULL ? stdout : NULL};
     start(&world, &input);
     while (input.size > 0 && !world.broken) {
         do_step(&world, &input);
     }
     if (!world.broken) {
+        world_audit(&world);
         finish(&world);
     }
     if (world.broken) {
