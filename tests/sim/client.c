@@ -292,7 +292,10 @@ void client_act(struct world *w, uint32_t client)
     struct rng *rng = &w->rng;
     struct client *c = &w->clients[client];
     if (c->link == NOBODY) {
-        client_connect(w, client);
+        /* Where the broker is full, clients try less often: else it would do nothing but refuse them. */
+        if (w->links_used < w->scenario.config.limits.clients || rng_percent(rng, 4)) {
+            client_connect(w, client);
+        }
         return;
     }
     struct link *link = &w->links[c->link];

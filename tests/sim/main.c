@@ -8,15 +8,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: sim [--seed N] [--steps N] [--minutes N] [--seeds FILE] [--trace] [--shrink] [--audit N]\n"
+static const char usage[] = "usage: sim [--seed N] [--steps N] [--count N | --minutes N] [--seeds FILE]\n"
+                            "           [--trace] [--shrink] [--audit N]\n"
                             "  Runs the broker in a simulated world, and compares it with an oracle.\n"
                             "  --seed N      this seed only; without it seeds are fresh\n"
                             "  --steps N     steps of a simulation (10000)\n"
+                            "  --count N     so many seeds, one after the other\n"
                             "  --minutes N   fresh seeds for so long; fractions are allowed. Without it, one seed\n"
                             "  --seeds FILE  the seeds of a file: lines of SEED [STEPS], # starts a comment\n"
                             "  --trace       tell in words what happens\n"
                             "  --shrink      if a seed fails: find fewer steps that still fail, and trace those\n"
-                            "  --audit N     check all invariants after every N-th step only (as the seed says)\n";
+                            "  --audit N     check all invariants after every N-th step only (of a small world after each)\n";
 
 static struct world world;
 
@@ -25,6 +27,8 @@ struct totals {
     uint64_t events;
     uint64_t published;
     uint64_t delivered;
+    uint64_t checks;
+    uint64_t audits;
     double seconds;
 };
 
@@ -125,6 +129,8 @@ static bool run_seed(const struct options *options, bool shrinking, struct total
     totals->events += world.events;
     totals->published += world.published;
     totals->delivered += world.delivered;
+    totals->checks += world.checks;
+    totals->audits += world.audits;
     if (!passed) {
         report(options, shrinking);
         return false;
@@ -164,6 +170,7 @@ struct arguments {
     bool has_seed;
     bool shrinking;
     double minutes;
+    uint32_t count;
     const char *file;
 };
 
@@ -200,6 +207,8 @@ static void parse(int count, char **words, struct arguments *arguments)
             arguments->has_seed = true;
         } else if (strcmp(word, "--steps") == 0) {
             arguments->options.steps = (uint32_t)strtoul(value, &end, 10);
+        } else if (strcmp(word, "--count") == 0) {
+            arguments->count = (uint32_t)strtoul(value, &end, 10);
         } else if (strcmp(word, "--audit") == 0) {
             arguments->options.audit_every = (uint32_t)strtoul(value, &end, 10);
         } else if (strcmp(word, "--minutes") == 0) {
@@ -233,12 +242,14 @@ int main(int count, char **words)
         do {
             arguments.options.seed = seed++;
             passed = run_seed(&arguments.options, arguments.shrinking, &totals);
-        } while (passed && clock_seconds(CLOCK_MONOTONIC) < end);
+        } while (passed && (totals.seeds < arguments.count || clock_seconds(CLOCK_MONOTONIC) < end));
     }
     if (totals.seconds > 0) {
-        printf("%llu seeds, %llu events, %llu messages published, %llu delivered, in %.1f s of processor time: %.0f events/s\n",
+        printf("%llu seeds, %llu events, %llu messages published, %llu delivered, %.0f %% of the steps audited, in %.1f s of "
+               "processor time: %.0f events/s\n",
                (unsigned long long)totals.seeds, (unsigned long long)totals.events, (unsigned long long)totals.published,
-               (unsigned long long)totals.delivered, totals.seconds, (double)totals.events / totals.seconds);
+               (unsigned long long)totals.delivered, 100.0 * (double)totals.audits / (double)totals.checks, totals.seconds,
+               (double)totals.events / totals.seconds);
     }
     return passed ? 0 : 1;
 }

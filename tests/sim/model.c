@@ -220,7 +220,7 @@ void session_offline(struct world *w, uint32_t session)
 {
     struct session *s = &w->sessions[session];
     s->online = false;
-    s->offline_since = w->now_ms;
+    s->offline_since = w->fair_ms;
     s->offline_order = ++w->offline_order;
     w->sessions_offline++;
 }

@@ -418,7 +418,7 @@ void oracle_session_gone(struct world *w, const struct record *record)
     bool replaced = link != NULL && link->login.session == session && link->login.clean;
     bool ended = s->clean && s->settling;
     if (record->reason == MIDGE_SESSION_EXPIRED) {
-        right = right && policy->session_expiry_s != 0 && w->now_ms - s->offline_since >= policy->session_expiry_s * 1000ull;
+        right = right && policy->session_expiry_s != 0 && w->fair_ms - s->offline_since >= policy->session_expiry_s * 1000ull;
     } else if (record->reason == MIDGE_SESSION_EVICTED) {
         right = right && policy->evict_sessions && sessions_scarce(w) && absent_longest(w, session);
     } else {

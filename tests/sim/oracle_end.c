@@ -18,7 +18,7 @@ static bool next_begun(const struct link *link)
 /* Reasons that only the clock can bring about. */
 static const char *check_clock(const struct world *w, const struct link *link, enum midge_reason reason)
 {
-    uint64_t silent = w->now_ms - link->heard_at;
+    uint64_t silent = w->fair_ms - link->heard_at;
     switch (reason) {
     case MIDGE_KEEPALIVE:
         if (link->state != LINK_ACCEPTED || link->login.keepalive_s == 0 || silent < link->login.keepalive_s * 1500ull) {
@@ -26,7 +26,7 @@ static const char *check_clock(const struct world *w, const struct link *link, e
         }
         return link->stalled ? "its input is stalled, it cannot be heard" : NULL;
     case MIDGE_CONNECT_TIMEOUT:
-        if (link->state != LINK_OPEN || w->now_ms - link->opened_at < link->connect_timeout_ms) {
+        if (link->state != LINK_OPEN || w->fair_ms - link->opened_at < link->connect_timeout_ms) {
             return "the time for CONNECT is not over";
         }
         return NULL;
@@ -218,7 +218,7 @@ void oracle_ended(struct world *w, const struct record *record)
     link->state = LINK_ENDED;
     link->end_reason = record->reason;
     link->held = false;
-    link->ended_at = w->now_ms;
+    link->ended_at = w->fair_ms;
     if (w->current_active && w->current_link == link->index && w->publication.active &&
         w->publication.message == w->current.message) {
         oracle_publish_cancel(w);
@@ -241,28 +241,27 @@ void oracle_ended(struct world *w, const struct record *record)
     }
 }
 
-/* The time is up for those who are silent; `late` is by how much the clock was called late, which is not held against them. */
+/* The time is up for those who are silent. */
 void oracle_clock(struct world *w)
 {
     const struct midge_policy *policy = &w->scenario.config.policy;
     for (uint32_t i = 1; i < w->link_count; i++) {
         const struct link *link = &w->links[i];
         if (link->state == LINK_ACCEPTED && link->login.keepalive_s != 0 && !link->stalled &&
-            w->now_ms >= link->heard_at + link->login.keepalive_s * 1500ull + w->late_ms) {
+            w->fair_ms >= link->heard_at + link->login.keepalive_s * 1500ull) {
             fail(w, "%s has been silent for %llu ms with a keep alive of %u s and is still there", say_link(w, link),
-                 (unsigned long long)(w->now_ms - link->heard_at), link->login.keepalive_s); /* [MQTT-3.1.2-24] */
+                 (unsigned long long)(w->fair_ms - link->heard_at), link->login.keepalive_s); /* [MQTT-3.1.2-24] */
         }
-        if (link->state == LINK_OPEN && !link->stalled &&
-            w->now_ms >= link->opened_at + link->connect_timeout_ms + w->late_ms) {
+        if (link->state == LINK_OPEN && !link->stalled && w->fair_ms >= link->opened_at + link->connect_timeout_ms) {
             fail(w, "%s has sent no CONNECT for %llu ms and is still there", say_link(w, link),
-                 (unsigned long long)(w->now_ms - link->opened_at));
+                 (unsigned long long)(w->fair_ms - link->opened_at));
         }
     }
     for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
         const struct session *s = &w->sessions[i];
-        uint64_t kept = w->now_ms - s->offline_since;
+        uint64_t kept = w->fair_ms - s->offline_since;
         if (s->exists && !s->online && policy->session_expiry_s != 0 && !w->policy_changed &&
-            kept > policy->session_expiry_s * 1000ull + 1000 + w->late_ms) {
+            kept > policy->session_expiry_s * 1000ull + 1000) {
             fail(w, "%s has been absent for %llu ms, its session should have expired", say_session(w, i),
                  (unsigned long long)kept);
         }

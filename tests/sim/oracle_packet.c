@@ -146,7 +146,7 @@ void oracle_refused(struct world *w, const struct record *record)
     TRACE(w, "  refused: %s, code %u (%s)", say_link(w, link), record->code, say_reason(record->reason));
     owe_connack(w, link, record->code, false);
     link->state = LINK_REFUSED;
-    link->ended_at = w->now_ms;
+    link->ended_at = w->fair_ms;
 }
 
 /* ---- Acknowledgements ---- */

@@ -98,7 +98,7 @@ void oracle_will_due(struct world *w, const struct link *link)
     uint32_t session = link->login.session;
     uint32_t message = link->login.will;
     w->wills = memory_grow(w->wills, w->will_count, &w->will_capacity, sizeof *w->wills);
-    w->wills[w->will_count++] = (struct pending_will){.message = message, .conn = link->conn, .due_at = w->now_ms};
+    w->wills[w->will_count++] = (struct pending_will){.message = message, .conn = link->conn, .due_at = w->fair_ms};
     TRACE(w, "  the will of %s is due: %s", say_session(w, session), say_message(w, message));
 }
 
@@ -183,8 +183,8 @@ void oracle_wills_settle(struct world *w)
 {
     for (size_t i = 0; i < w->will_count; i++) {
         const struct pending_will *will = &w->wills[i];
-        uint64_t waited = w->now_ms - will->due_at;
-        if (w->scenario.plain || (waited > w->scenario.config.policy.wait_ms + w->late_ms && !w->policy_changed)) {
+        uint64_t waited = w->advanced_ms > will->due_at ? w->advanced_ms - will->due_at : 0;
+        if (w->scenario.plain || (waited > w->scenario.config.policy.wait_ms && !w->policy_changed)) {
             fail(w, "%s has been due for %llu ms and is not published", say_message(w, will->message),
                  (unsigned long long)waited);
         }

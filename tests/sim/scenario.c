@@ -7,8 +7,8 @@ static const struct midge_limits ample_limits = {
     .handshakes = 60,
     .sessions = 320,
     .subscriptions = 32000,
-    .filter_nodes = 4000,
-    .topic_nodes = 4000,
+    .filter_nodes = 600,
+    .topic_nodes = 2000,
     .names = 16000,
     .name_size = 32,
     .deliveries = 32000,
@@ -42,21 +42,46 @@ static void draw_tight_limits(struct midge_limits *limits, struct rng *rng, uint
 
 static void draw_tiny_limits(struct midge_limits *limits, struct rng *rng)
 {
-    limits->clients = rng_between(rng, 1, 6);
+    limits->clients = rng_between(rng, 1, 12);
     limits->handshakes = rng_between(rng, 1, 3);
-    limits->sessions = limits->clients + rng_below(rng, 4);
-    limits->subscriptions = rng_below(rng, 12);
-    limits->filter_nodes = rng_below(rng, 16);
-    limits->topic_nodes = rng_below(rng, 10);
+    limits->sessions = limits->clients + rng_below(rng, 6);
+    limits->subscriptions = rng_percent(rng, 5) ? 0 : rng_scale(rng, 1, 60);
+    limits->filter_nodes = rng_percent(rng, 5) ? 0 : rng_scale(rng, 1, 100);
+    limits->topic_nodes = rng_percent(rng, 20) ? 0 : rng_scale(rng, 1, 60);
     limits->name_size = 4 * rng_between(rng, 2, 8);
-    limits->names = rng_between(rng, 4, 40);
-    limits->deliveries = rng_between(rng, 1, 12);
-    limits->qos2_identifiers = rng_between(rng, 1, 4);
+    limits->names = rng_scale(rng, 8, 200);
+    limits->deliveries = rng_scale(rng, 1, 60);
+    limits->qos2_identifiers = rng_scale(rng, 1, 8);
     limits->block_size = 8 * rng_between(rng, 8, 16);
-    limits->blocks = rng_between(rng, 4, 24);
+    limits->blocks = rng_scale(rng, 4, 120);
     limits->replies = 4;
-    limits->scratch_size = rng_between(rng, 64, 200);
-    limits->topic_levels = rng_between(rng, 1, 8);
+    limits->scratch_size = rng_scale(rng, 64, 500);
+    limits->topic_levels = rng_percent(rng, 80) ? 8 : rng_between(rng, 1, 7);
+}
+
+/* Ample, but for a few limits: what is scarce is met alone, with everything else at work. */
+static void draw_pinched_limits(struct midge_limits *limits, struct rng *rng, uint32_t clients)
+{
+    enum { FIELDS = sizeof *limits / sizeof(uint32_t) };
+    struct midge_limits small;
+    uint32_t from[FIELDS];
+    uint32_t to[FIELDS];
+    if (rng_percent(rng, 50)) {
+        draw_tight_limits(&small, rng, clients);
+    } else {
+        draw_tiny_limits(&small, rng);
+    }
+    memcpy(from, &small, sizeof small);
+    memcpy(to, limits, sizeof *limits);
+    uint32_t count = rng_between(rng, 1, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t field = rng_below(rng, FIELDS);
+        to[field] = from[field];
+    }
+    memcpy(limits, to, sizeof *limits);
+    if (limits->sessions < limits->clients) {
+        limits->sessions = limits->clients;
+    }
 }
 
 static void draw_queue_policy(struct rng *rng, struct midge_policy *policy)
@@ -134,11 +159,11 @@ static void draw_traffic(struct scenario *scenario, struct rng *rng)
 
 static void draw_limits(struct world *w)
 {
-    static const char *const names[] = {"plain", "faults", "tight", "tiny"};
+    static const char *const names[] = {"plain", "faults", "pinched", "tight", "tiny"};
     struct scenario *scenario = &w->scenario;
     struct midge_limits *limits = &scenario->config.limits;
     struct rng *rng = &w->rng;
-    uint32_t kind = rng_below(rng, 4);
+    uint32_t kind = rng_below(rng, 5);
     scenario->name = names[kind];
     scenario->plain = kind == 0;
     *limits = ample_limits;
@@ -146,13 +171,14 @@ static void draw_limits(struct world *w)
         draw_faults(scenario, rng);
     }
     if (kind == 2) {
-        draw_tight_limits(limits, rng, scenario->clients);
+        draw_pinched_limits(limits, rng, scenario->clients);
     } else if (kind == 3) {
+        draw_tight_limits(limits, rng, scenario->clients);
+    } else if (kind == 4) {
         scenario->clients = rng_between(rng, 10, 20);
-        scenario->payload_max = rng_scale(rng, 64, 600);
+        scenario->payload_max = rng_scale(rng, 16, 300);
         draw_tiny_limits(limits, rng);
     }
-    scenario->audit_every = kind == 3 ? 1 : kind == 2 ? 10 : 100;
 }
 
 void scenario_draw(struct world *w)
@@ -161,7 +187,8 @@ void scenario_draw(struct world *w)
     draw_traffic(&w->scenario, rng);
     draw_limits(w);
     scenario_draw_policy(w, &w->scenario.config.policy);
-    topics_draw(&w->topics, rng, rng_scale(rng, 4, TOPICS_MAX), rng_scale(rng, 4, FILTERS_MAX));
+    bool few = w->scenario.config.limits.clients <= 12; /* else hardly anybody would subscribe to what others publish */
+    topics_draw(&w->topics, rng, rng_scale(rng, 4, few ? 16 : TOPICS_MAX), rng_scale(rng, 4, few ? 16 : FILTERS_MAX));
     w->scenario.config.hash_seed = (uint64_t)rng_next(rng) << 32 | rng_next(rng);
 }
 

@@ -92,7 +92,11 @@ static void pass_time(struct world *w)
     if (w->deadline_ms < now && !(w->scenario.late_clock && rng_percent(rng, 20))) {
         now = w->deadline_ms;
     }
-    network_advance(w, now);
+    if (rng_percent(rng, 50)) {
+        network_time(w, now); /* what came in meanwhile is handed over before timers fire */
+    } else {
+        network_advance(w, now);
+    }
 }
 
 static void publish_by_port(struct world *w)
@@ -157,12 +161,36 @@ static void act(struct world *w)
     }
 }
 
+/* Whether it is time to look at everything. That takes as long as there are entries to look at, so it is done after each step
+ * of a small world; of a large one as often as keeps the average of entries in one step. */
+static bool audit_is_due(struct world *w)
+{
+    enum { AUDIT_ENTRIES = 2000 };
+    if (w->options.audit_every != 0) {
+        return w->step % w->options.audit_every == 0;
+    }
+    struct midge_metrics metrics;
+    midge_metrics(w->broker, &metrics);
+    const struct midge_limits *limits = &w->scenario.config.limits;
+    uint64_t entries = (uint64_t)limits->sessions + limits->filter_nodes + limits->topic_nodes;
+    for (uint32_t i = 0; i < MIDGE_POOL_COUNT; i++) {
+        entries += metrics.pools[i].used;
+    }
+    w->audit_credit += AUDIT_ENTRIES;
+    if (w->audit_credit < entries) {
+        return false;
+    }
+    w->audit_credit = 0;
+    return true;
+}
+
 /* What must be true after every step. */
 static void check(struct world *w)
 {
-    uint32_t every = w->options.audit_every != 0 ? w->options.audit_every : w->scenario.audit_every;
     network_events(w);
-    if (w->step % every == 0) {
+    w->checks++;
+    if (audit_is_due(w)) {
+        w->audits++;
         oracle_counters(w);
         uint32_t place = midge_audit(w->broker);
         if (place != 0) {

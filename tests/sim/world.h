@@ -279,7 +279,6 @@ struct scenario {
     uint32_t denied;
     uint32_t policy_changes; /* per mille */
     uint32_t publish_weight, subscribe_weight;
-    uint32_t audit_every;
     struct midge_config config;
 };
 
@@ -333,6 +332,10 @@ struct world {
     bool draining;
     struct rng rng;
     uint64_t now_ms;
+    uint64_t late_ms;     /* by how much the clock was called late, as far as that is not held against clients */
+    uint64_t fair_ms;     /* the time without that: the oracle's */
+    uint64_t due_ms;      /* the deadline, on that clock */
+    uint64_t advanced_ms; /* when timers last fired, on that clock */
     uint64_t deadline_ms; /* what midge_advance asked for */
     struct scenario scenario;
     struct topics topics;
@@ -376,7 +379,6 @@ struct world {
     bool policy_changed;                   /* since a while durations do not tell when something has to happen */
     uint32_t packet_size_least;            /* the smallest packet_size_max so far, whether set or following from the blocks */
     uint32_t inflight_peak_allowed;        /* the largest inflight_max so far */
-    uint64_t late_ms;                      /* by how much the clock was called late, in all */
     struct publication publication;
 
     uint64_t drops[MIDGE_REASON_COUNT]; /* as the log records say */
@@ -393,6 +395,8 @@ struct world {
 
     uint64_t events; /* packets in and out, connections begun and ended, timer calls */
     uint64_t published, delivered;
+    uint64_t checks, audits; /* steps, and how many of them ended with a look at everything */
+    uint64_t audit_credit;   /* entries that may be looked at */
 
     jmp_buf failed;
     char failure[2048];
