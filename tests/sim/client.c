@@ -353,11 +353,10 @@ static void connack(struct world *w, uint32_t client, struct link *link, const s
     if (packet->code != 0) {
         return;
     }
-    uint32_t epoch = w->sessions[link->login.session].epoch;
     c->connected = true;
-    if (c->epoch != epoch || c->anonymous) {
+    if (c->epoch != link->epoch || c->anonymous) {
         /* Its session is new. The client knows even where it missed the CONNACK that would have told it. */
-        c->epoch = epoch;
+        c->epoch = link->epoch;
         c->outgoing_count = 0;
         c->received2_count = 0;
     } else {

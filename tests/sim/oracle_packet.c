@@ -44,6 +44,7 @@ static void open_session(struct world *w, struct link *link, const struct record
     }
     s->clean = link->login.clean;
     session_online(w, session, link);
+    link->epoch = s->epoch;
 }
 
 static bool connects(const struct world *w, const struct record *record)

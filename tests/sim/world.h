@@ -107,6 +107,7 @@ struct link {
     struct packet *packets;
     size_t packet_begin, packet_end, packet_capacity;
     struct login login;
+    uint32_t epoch; /* of the session that it was accepted to */
     bool connect_written;
     bool authenticating; /* authenticate has said MIDGE_PENDING */
     bool stalled;        /* the broker took less than offered and has not said MIDGE_INPUT_READY */
