@@ -160,6 +160,7 @@ static void drop_receiver(struct world *w, const struct record *record, uint32_t
     }
     TRACE(w, "  lost for %s (%s): %s", say_session(w, session), say_reason(record->reason), say_message(w, p->message));
     p->qos[session] = 0xff;
+    p->begun = true;
 }
 
 /* Finds the first delivery of a queue that the record may be about, in that state; 0. */
@@ -209,6 +210,7 @@ static void drop_oldest(struct world *w, const struct record *record, uint32_t s
     }
     check_full(w, s, w->publication.qos[session], record);
     w->publication.displaced[session] = true;
+    w->publication.begun = true;
     lose(w, session, &s->queue, delivery, record->reason);
 }
 
@@ -270,6 +272,7 @@ static void drop_publication(struct world *w, const struct record *record)
     }
     TRACE(w, "  not retained: %s", say_message(w, p->message));
     p->retained_failed = true;
+    p->begun = true;
 }
 
 /* A QoS 0 message whose bytes could not be put together in time, before anything but its header was known: the record is about

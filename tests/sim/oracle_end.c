@@ -151,6 +151,9 @@ static bool published_before(const struct world *w, uint32_t session)
     if (!p->active || p->qos[session] == 0xff || (w->current_active && w->links[w->current_link].login.session == session)) {
         return false;
     }
+    if (p->begun) {
+        return true;
+    }
     const struct message *m = &w->messages[p->message];
     for (uint32_t i = s->queue.head; i != 0; i = w->deliveries[i].next) {
         const struct message *other = &w->messages[w->deliveries[i].message];
@@ -190,7 +193,7 @@ static bool published_itself_before(const struct world *w, const struct link *li
     struct midge_metrics metrics;
     midge_metrics(w->broker, &metrics);
     bool identified = w->messages[p->message].qos == 2 && metrics.pools[MIDGE_POOL_QOS2_IDENTIFIERS].used > w->qos2_used;
-    return p->qos[link->login.session] == 0xff || identified;
+    return p->qos[link->login.session] == 0xff || p->begun || identified;
 }
 
 void oracle_ended(struct world *w, const struct record *record)

@@ -307,6 +307,7 @@ struct publication {
     uint32_t receiver_count;
     bool displaced[SESSIONS_MAX]; /* older messages of the session were dropped to make room for it */
     bool retained_failed;
+    bool begun; /* a loss was reported: all questions were settled before, and the others have got it */
     midge_index from; /* a will: its connection */
     bool denied;      /* the publisher may not */
     bool denied_seen; /* and the broker has said so */
