@@ -354,6 +354,11 @@ static void connack(struct world *w, uint32_t client, struct link *link, const s
         return;
     }
     c->connected = true;
+    if (c->character == CONFUSED && !w->draining && rng_percent(&w->rng, 50)) {
+        /* It acknowledges from memory what was not sent again yet. */
+        static const uint8_t types[] = {PUBACK, PUBREC, PUBCOMP};
+        write_ack(w, link, types[rng_below(&w->rng, 3)], (uint16_t)rng_between(&w->rng, 1, 8));
+    }
     if (c->epoch != link->epoch || c->anonymous) {
         /* Its session is new. The client knows even where it missed the CONNACK that would have told it. */
         c->epoch = link->epoch;

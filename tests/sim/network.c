@@ -25,13 +25,17 @@ static enum midge_verdict authenticate(void *context, const struct midge_login *
     }
     struct login *login = &link->login;
     if (asked->listener != 7 || asked->level != login->level || asked->clean_session != login->clean ||
-        asked->has_username != login->has_username || !view_is(asked->username, login->username) || asked->has_password ||
+        asked->keepalive_s != login->keepalive_s || asked->has_username != login->has_username ||
+        !view_is(asked->username, login->username) || asked->has_password ||
         !view_is(asked->client_id, login->anonymous ? "" : w->clients[login->session].id)) {
         fail(w, "authenticate is asked about %s with other fields than its CONNECT has", say_link(w, link));
     }
-    *who = login->session + 1;
     link->authenticating = login->pending;
-    return login->pending ? MIDGE_PENDING : (enum midge_verdict)login->verdict;
+    if (login->pending) {
+        return MIDGE_PENDING;
+    }
+    *who = login->session + 1;
+    return (enum midge_verdict)login->verdict;
 }
 
 static bool authorize(void *context, uint32_t who, enum midge_action action, struct midge_view topic)

@@ -28,6 +28,9 @@ void oracle_disconnected(struct world *w, struct link *link);
 /* The connections that ended in this call leave nothing unaccounted behind. */
 void oracle_settle(struct world *w);
 
+/* Where the broker has announced no output, nothing is due. */
+void oracle_edges(struct world *w);
+
 /* After each step: the broker's counters agree with the model. */
 void oracle_counters(struct world *w);
 

@@ -420,3 +420,13 @@ void oracle_idle(struct world *w, struct link *link)
         check_replays_idle(w, link, s, open);
     }
 }
+
+void oracle_edges(struct world *w)
+{
+    for (uint32_t i = 1; i < w->link_count && !w->policy_changed; i++) {
+        struct link *link = &w->links[i];
+        if (link->state == LINK_ACCEPTED && !link->output_ready) {
+            oracle_idle(w, link);
+        }
+    }
+}

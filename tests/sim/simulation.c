@@ -193,6 +193,7 @@ static void check(struct world *w)
     if (audit_is_due(w)) {
         w->audits++;
         oracle_counters(w);
+        oracle_edges(w);
         uint32_t place = midge_audit(w->broker);
         if (place != 0) {
             fail(w, "midge_audit finds a broken invariant: file %u, line %u", place >> 16, place & 0xffff);
@@ -267,6 +268,29 @@ static void heal(struct world *w)
     }
 }
 
+/* Whether nothing is scarce: the pools are mostly free, nobody has a queue, and whatever waits is small. */
+static bool is_ample(const struct world *w)
+{
+    const struct midge_limits *limits = &w->scenario.config.limits;
+    struct midge_metrics metrics;
+    midge_metrics(w->broker, &metrics);
+    uint32_t deliveries = metrics.pools[MIDGE_POOL_DELIVERIES].used + w->sessions_used;
+    uint64_t bytes = (uint64_t)metrics.pools[MIDGE_POOL_BLOCKS].used * limits->block_size;
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+        const struct session *s = &w->sessions[i];
+        if (s->exists && s->online && s->queue.count + s->flight.count > 0) {
+            return false;
+        }
+    }
+    for (uint32_t i = 1; i < w->link_count; i++) {
+        const struct link *link = &w->links[i];
+        if (link->state != LINK_FREE && link->stalled) {
+            bytes += bytes_size(&link->out) + 64;
+        }
+    }
+    return deliveries <= limits->deliveries / 4 && bytes <= (uint64_t)limits->blocks * limits->block_size / 16;
+}
+
 /* Whatever waits for something gets it, or an end, when its time is over. */
 static void drain_waits(struct world *w)
 {
@@ -280,6 +304,10 @@ static void drain_waits(struct world *w)
         }
         if (!waits) {
             return;
+        }
+        if (is_ample(w)) {
+            fail(w, "something waits, though there is room for everything: %zu wills, and input that is stalled",
+                 w->will_count);
         }
         network_advance(w, w->now_ms);
         if (w->deadline_ms == UINT64_MAX || w->now_ms - start_ms > WAIT_MAX_MS) {
