@@ -39,8 +39,10 @@ static inline void midge_put_u16(uint8_t *bytes, uint16_t value)
     bytes[1] = (uint8_t)(value & 0xff);
 }
 
-/* A keyed hash (HalfSipHash-1-3, J.-P. Aumasson and D. J. Bernstein): a peer that does not know the seed cannot choose strings
- * that collide. `tweak` is added to the key. */
+/* A keyed hash: the words of the string, `tweak` before them, are the coefficients of a polynomial modulo 2^31 - 1, which is
+ * evaluated at one half of the seed (J. L. Carter and M. N. Wegman, 1979) and multiplied by the other, which spreads it over
+ * the upper bits (M. Dietzfelbinger and others, 1997). A peer that does not know the seed cannot choose strings that collide:
+ * two strings of n words do under n of half a billion keys. That holds as long as peers do not see the hashes. */
 uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size);
 
 /* Maps a hash onto 0 .. count - 1 without a division; count > 0. */

@@ -146,37 +146,45 @@ void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge
     prune(subscriptions, node);
 }
 
-void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
-                               void (*found)(void *context, midge_index first), void *context)
+/* Goes down from one node along the levels of the topic; children + are left on the stack. Returns its new depth. */
+static uint32_t descend(struct midge_subscriptions *subscriptions, struct midge_view topic, struct midge_walk at,
+                        uint32_t depth, void (*found)(void *context, midge_index first), void *context)
 {
-    /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
-    bool hidden = topic.bytes[0] == '$';
-    struct midge_walk *stack = subscriptions->stack;
-    uint32_t depth = 0;
-    stack[depth++] = (struct midge_walk){0};
-    while (depth > 0) {
-        struct midge_walk at = stack[--depth];
-        const struct midge_filter_node *n = node_of(subscriptions, (midge_index)at.node);
-        bool wild = !hidden || at.node != 0;
+    midge_index node = (midge_index)at.node;
+    uint32_t offset = at.offset;
+    do {
+        const struct midge_filter_node *n = node_of(subscriptions, node);
+        /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
+        bool wild = node != 0 || topic.bytes[0] != '$';
         if (n->multi != 0 && wild) {
             found(context, n->multi);
         }
-        if (at.offset > topic.size) {
+        if (offset > topic.size) {
             if (n->exact != 0) {
                 found(context, n->exact);
             }
-            continue;
+            break;
         }
-        uint32_t size = midge_level_size(topic.bytes, topic.size, at.offset);
-        uint32_t next = at.offset + size + 1;
-        MIDGE_ASSERT(depth + 2 <= subscriptions->levels_max + 1 || next > topic.size);
+        uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
+        const uint8_t *level = topic.bytes + offset;
+        offset += size + 1;
         if (n->plus != 0 && wild) {
-            stack[depth++] = (struct midge_walk){.node = n->plus, .offset = next};
+            MIDGE_ASSERT(depth <= subscriptions->levels_max);
+            subscriptions->stack[depth++] = (struct midge_walk){.node = n->plus, .offset = offset};
         }
-        midge_index child = midge_tree_find(&subscriptions->tree, (midge_index)at.node, topic.bytes + at.offset, size);
-        if (child != 0) {
-            stack[depth++] = (struct midge_walk){.node = child, .offset = next};
-        }
+        node = midge_tree_find(&subscriptions->tree, node, level, size);
+    } while (node != 0);
+    return depth;
+}
+
+void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
+                               void (*found)(void *context, midge_index first), void *context)
+{
+    struct midge_walk at = {0};
+    uint32_t depth = descend(subscriptions, topic, at, 0, found, context);
+    while (depth > 0) {
+        depth--;
+        depth = descend(subscriptions, topic, subscriptions->stack[depth], depth, found, context);
     }
 }
 

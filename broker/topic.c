@@ -1,13 +1,5 @@
 #include "topic.h"
 
-/* Whether the four bytes at `bytes` are all ASCII and none is NUL: nearly all strings are checked by this alone. */
-static bool plain_word(const uint8_t *bytes)
-{
-    uint32_t word;
-    memcpy(&word, bytes, sizeof(word));
-    return ((word | (word - UINT32_C(0x01010101))) & UINT32_C(0x80808080)) == 0;
-}
-
 static bool is_continuation(uint8_t byte)
 {
     return (byte & 0xc0) == 0x80;
@@ -36,70 +28,78 @@ static uint32_t character_size(const uint8_t *bytes, uint32_t size)
     return wrong ? 0 : length;
 }
 
-enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size)
+/* What a string holds beside well-formed characters. */
+struct contents {
+    uint32_t slashes;
+    bool wildcards;
+};
+
+static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct contents *contents)
 {
-    uint32_t i = 0;
-    while (i < size) {
-        if (size - i >= 4 && plain_word(bytes + i)) {
-            i += 4;
-        } else if (bytes[i] == 0) {
-            return MIDGE_NUL_CHARACTER;
-        } else if (bytes[i] < 0x80) {
-            i++;
-        } else {
-            uint32_t length = character_size(bytes + i, size - i);
+    *contents = (struct contents){0};
+    for (uint32_t i = 0; i < size;) {
+        uint8_t c = bytes[i];
+        uint32_t length = 1;
+        if (c >= 0x80) {
+            length = character_size(bytes + i, size - i);
             if (length == 0) {
                 return MIDGE_BAD_UTF8;
             }
-            i += length;
+        } else if (c <= '/') { /* digits and letters lie above */
+            if (c == 0) {
+                return MIDGE_NUL_CHARACTER;
+            }
+            contents->slashes += c == '/' ? 1 : 0;
+            contents->wildcards = contents->wildcards || c == '+' || c == '#';
         }
+        i += length;
     }
     return MIDGE_NONE;
 }
 
-enum midge_reason midge_topic_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
+enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size)
 {
-    enum midge_reason reason = midge_string_check(bytes, size);
+    struct contents contents;
+    return scan(bytes, size, &contents);
+}
+
+/* The part that topics and filters share. */
+static enum midge_reason check_levels(const uint8_t *bytes, uint32_t size, uint32_t levels_max, bool *wildcards)
+{
+    struct contents contents;
+    enum midge_reason reason = scan(bytes, size, &contents);
+    *wildcards = contents.wildcards;
     if (reason != MIDGE_NONE) {
         return reason;
     }
     if (size == 0) {
         return MIDGE_TOPIC_EMPTY;
     }
-    uint32_t levels = 1;
-    for (uint32_t i = 0; i < size; i++) {
-        if (bytes[i] == '+' || bytes[i] == '#') {
-            return MIDGE_TOPIC_WILDCARD;
-        }
-        levels += bytes[i] == '/' ? 1 : 0;
-    }
-    return levels > levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
+    return contents.slashes >= levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
+}
+
+enum midge_reason midge_topic_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
+{
+    bool wildcards;
+    enum midge_reason reason = check_levels(bytes, size, levels_max, &wildcards);
+    return wildcards && (reason == MIDGE_NONE || reason == MIDGE_TOPIC_LEVELS) ? MIDGE_TOPIC_WILDCARD : reason;
 }
 
 enum midge_reason midge_filter_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
 {
-    enum midge_reason reason = midge_string_check(bytes, size);
-    if (reason != MIDGE_NONE) {
+    bool wildcards;
+    enum midge_reason reason = check_levels(bytes, size, levels_max, &wildcards);
+    if (reason != MIDGE_NONE && reason != MIDGE_TOPIC_LEVELS) {
         return reason;
     }
-    if (size == 0) {
-        return MIDGE_TOPIC_EMPTY;
-    }
-    uint32_t levels = 0;
-    uint32_t offset = 0;
-    for (;;) {
-        uint32_t length = midge_level_size(bytes, size, offset);
-        levels++;
-        for (uint32_t i = 0; i < length; i++) {
-            uint8_t c = bytes[offset + i];
-            bool last = offset + length == size;
-            if ((c == '+' && length != 1) || (c == '#' && (length != 1 || !last))) {
+    for (uint32_t i = 0; wildcards && i < size; i++) {
+        if (bytes[i] == '+' || bytes[i] == '#') {
+            bool starts = i == 0 || bytes[i - 1] == '/';
+            bool ends = i + 1 == size || (bytes[i] == '+' && bytes[i + 1] == '/');
+            if (!starts || !ends) {
                 return MIDGE_FILTER_WILDCARD;
             }
         }
-        if (offset + length == size) {
-            return levels > levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
-        }
-        offset += length + 1;
     }
+    return reason;
 }

@@ -25,7 +25,8 @@ LAYERS = [
     ["retained", "subscriptions"],
     ["state"],  # the structures that the modules above it share
     ["events", "record", "setup"],
-    ["delivery", "replies", "waiting"],
+    ["delivery", "replies"],
+    ["waiting"],
     ["interest"],
     ["session", "route"],
     ["connection"],
