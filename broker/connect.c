@@ -145,6 +145,7 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
     midge_assembly_accept(b, connection);
     c->state = MIDGE_ACTIVE;
     c->output_offset = 0; /* what stood there was `who` */
+    c->level = connect->level & 0x7f;
     c->session = session;
     c->will = will;
     c->keepalive_s = connect->keepalive_s;

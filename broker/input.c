@@ -46,6 +46,9 @@ static enum midge_reason check_first(const struct midge_connection *c, uint8_t f
     if (c->state == MIDGE_ACTIVE && connect) {
         return MIDGE_SECOND_CONNECT;
     }
+    if (c->state == MIDGE_ACTIVE && c->level == 3 && midge_type_of(first) != MIDGE_PACKET_PUBLISH) {
+        first &= 0xf7; /* MQTT 3.1 sets DUP where it sends PUBREL, SUBSCRIBE or UNSUBSCRIBE again */
+    }
     return midge_first_check(first);
 }
 

@@ -258,7 +258,8 @@ struct midge_login {
 
 enum midge_action {
     MIDGE_READ,      /* may a message with this topic be delivered? */
-    MIDGE_WRITE,     /* may this topic be published to? A denied PUBLISH is acknowledged and goes nowhere [MQTT-3.3.5-2] */
+    MIDGE_WRITE,     /* may this topic be published to? A denied PUBLISH is acknowledged and goes nowhere [MQTT-3.3.5-2]. Not
+                        asked for $SYS, which is the broker's own: no client may publish there [MQTT-4.7.2] */
     MIDGE_SUBSCRIBE, /* may this filter be subscribed to? A denied one is answered 0x80 */
 };
 
@@ -324,7 +325,7 @@ enum midge_action {
     X(QOS0_OFFLINE, "QoS 0 message for an absent client", "queue_qos0_messages")                                               \
     X(QOS0_CUT, "connection ended before a QoS 0 message was sent", "MQTT-4.3.1")                                              \
     X(QOS0_WAIT, "no room for a QoS 0 message in time", "overflow_wait")                                                       \
-    X(WRITE_DENIED, "publishing denied", "acl_file")                                                                           \
+    X(WRITE_DENIED, "publishing denied", "acl_file, or $SYS")                                                                  \
     X(READ_DENIED, "delivery denied", "acl_file")                                                                              \
     X(RETAINED_FULL, "no room to retain the message", "limit_topic_nodes")                                                     \
     X(WILL_DROPPED, "no room for the will in time", "overflow_wait")                                                           \

@@ -144,7 +144,10 @@ struct midge_connection {
     uint8_t replies_first;
     uint8_t replies_count;
     uint8_t listener;
-    uint8_t verdict;                          /* enum midge_verdict, or MIDGE_VERDICT_NONE */
+    union {
+        uint8_t verdict; /* enum midge_verdict, or MIDGE_VERDICT_NONE, before the client is accepted */
+        uint8_t level;   /* the protocol's, afterwards: 3 or 4 */
+    };
     uint8_t header_size;                      /* bytes in header */
     uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
     midge_index session;
@@ -247,9 +250,12 @@ static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_inde
     return (struct midge_qos2 *)b->qos2.origin + entry;
 }
 
-/* Asks the port whether this client may do this. */
+/* Whether this client may do this: $SYS is the broker's own, for the rest the port is asked. */
 static inline bool midge_allowed(const struct midge *b, uint32_t who, enum midge_action action, struct midge_view topic)
 {
+    if (action == MIDGE_WRITE && topic.size >= 4 && memcmp(topic.bytes, "$SYS", 4) == 0) {
+        return false;
+    }
     return b->config.authorize == NULL || b->config.authorize(b->config.context, who, action, topic);
 }
 
