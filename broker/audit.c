@@ -220,12 +220,14 @@ static uint32_t audit_connections(const struct midge *b)
     uint32_t reserved = 0;
     uint32_t assembled = 0;
     uint32_t handshakes = 0;
+    uint32_t waiting = 0;
     for (midge_index i = 1; i <= b->connections.touched; i++) {
         const struct midge_connection *c = midge_connection_at(b, i);
         if (c->state == MIDGE_FREE) {
             continue;
         }
         count++;
+        waiting += wait_queue(b, c) != NULL ? 1 : 0;
         uint32_t place = audit_connection(b, i);
         if (place != 0) {
             return place;
@@ -238,6 +240,7 @@ static uint32_t audit_connections(const struct midge *b)
         }
     }
     CHECK(count == b->connections.used);
+    CHECK(waiting == b->waiting);
     CHECK(reserved == b->store.reserved);
     CHECK(assembled == b->assembly_reserved && handshakes == b->handshake_reserved);
     CHECK(b->store.reserved + b->store.blocks.used <= b->store.blocks.capacity);

@@ -11,6 +11,9 @@
 /* What any call may have made possible: wills that are due, connections that need not wait any longer. */
 static void settle(struct midge *b)
 {
+    if (b->waiting == 0 && b->starved.head == 0) {
+        return;
+    }
     /* What one will leaves over may be enough for the next; each is tried once. */
     midge_index tries = b->connections.used;
     do {

@@ -24,17 +24,8 @@ midge_index midge_will_store(struct midge *b, const struct midge_connect *connec
     if (midge_store_blocks(&b->store, size) > midge_store_free(&b->store)) {
         return 0;
     }
-    uint8_t topic_size[2];
-    midge_put_u16(topic_size, (uint16_t)connect->will_topic.size);
-    struct midge_reader payload = connect->will_payload;
-    midge_index will = midge_store_begin(&b->store);
-    midge_index tail = will;
-    midge_store_append(&b->store, will, &tail, topic_size, 2);
-    midge_store_append(&b->store, will, &tail, connect->will_topic.bytes, connect->will_topic.size);
-    midge_store_append_from(&b->store, will, &tail, &payload, connect->will_payload_size);
     uint8_t flags = (uint8_t)(connect->will_qos | (connect->will_retain ? WILL_RETAIN : 0u));
-    midge_store_publish(&b->store, will, (uint16_t)connect->will_topic.size, flags);
-    return will;
+    return midge_store_message(&b->store, connect->will_topic, connect->will_payload, connect->will_payload_size, flags);
 }
 
 /* Tries to publish one will; it is done, or waits for something. */

@@ -24,6 +24,7 @@ struct routing {
     uint32_t admitted;   /* of those that get it */
     uint32_t displacing; /* of those that get it in place of older messages */
     uint32_t blocks;     /* still to be taken for the message */
+    bool orderly;        /* others wait, and this message may wait behind them */
 };
 
 /* Rule 8: overlapping filters cost one comparison of a stamp. */
@@ -126,9 +127,20 @@ static bool must_queue_up(const struct routing *r, midge_index session)
 {
     const struct midge_publication *publication = r->publication;
     midge_index connection = midge_session_at(r->b, session)->connection;
-    return connection != 0 && publication->may_wait &&
+    return r->orderly && connection != 0 &&
            midge_wait_others(r->b, publication->publisher, MIDGE_WAIT_SUBSCRIBER, connection) &&
            midge_waitable(r->b, session, publication->publisher);
+}
+
+/* Whether nothing at all waits for a connected client: it then has room, whatever the quotas. */
+static bool is_idle(const struct midge_session *s)
+{
+    return s->connection != 0 && s->charged_entries == 0;
+}
+
+static bool queue_has_room(const struct routing *r, midge_index session, uint32_t size)
+{
+    return midge_queue_has_memory(r->b, session, &r->room) && midge_queue_admits(r->b, session, size, &r->room);
 }
 
 static enum midge_routed judge_targets(struct routing *r, struct midge_route_problem *problem)
@@ -143,8 +155,7 @@ static enum midge_routed judge_targets(struct routing *r, struct midge_route_pro
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if (!midge_queue_has_memory(b, session, &r->room) || !midge_queue_admits(b, session, size, &r->room) ||
-                   must_queue_up(r, session)) {
+        } else if ((!is_idle(s) && !queue_has_room(r, session, size)) || must_queue_up(r, session)) {
             enum midge_routed result = judge_full(r, session, problem);
             if (result != MIDGE_ROUTED) {
                 return result;
@@ -161,7 +172,7 @@ static enum midge_routed judge_deliveries(struct routing *r, struct midge_route_
 {
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
-    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, MIDGE_WAIT_DELIVERIES, 0);
+    bool queue_up = r->orderly && midge_wait_others(b, publication->publisher, MIDGE_WAIT_DELIVERIES, 0);
     if (r->admitted == 0 || (r->admitted <= r->room.entries && !queue_up)) {
         return MIDGE_ROUTED;
     }
@@ -196,7 +207,7 @@ static enum midge_routed judge_blocks(struct routing *r, bool retain, struct mid
         r->blocks = 0;
         return MIDGE_ROUTED;
     }
-    bool queue_up = publication->may_wait && midge_wait_others(b, publication->publisher, MIDGE_WAIT_BLOCKS, 0);
+    bool queue_up = r->orderly && midge_wait_others(b, publication->publisher, MIDGE_WAIT_BLOCKS, 0);
     if (r->blocks <= midge_store_free(&b->store) && !queue_up) {
         return MIDGE_ROUTED;
     }
@@ -223,16 +234,8 @@ static midge_index make_message(struct routing *r)
         midge_store_keep(&b->store, publication->message);
         return publication->message;
     }
-    struct midge_reader payload = publication->payload;
-    uint8_t size[2];
-    midge_put_u16(size, (uint16_t)publication->topic.size);
-    midge_index message = midge_store_begin(&b->store);
-    midge_index tail = message;
-    midge_store_append(&b->store, message, &tail, size, 2);
-    midge_store_append(&b->store, message, &tail, publication->topic.bytes, publication->topic.size);
-    midge_store_append_from(&b->store, message, &tail, &payload, publication->payload_size);
-    midge_store_publish(&b->store, message, (uint16_t)publication->topic.size, publication->qos);
-    return message;
+    return midge_store_message(&b->store, publication->topic, publication->payload, publication->payload_size,
+                               publication->qos);
 }
 
 /* Whether the retained messages may take one more: rule 4, room for one packet stays. */
@@ -367,8 +370,8 @@ enum midge_routed midge_route(struct midge *b, const struct midge_publication *p
     find_targets(&r);
     r.blocks =
         publication->message != 0 ? 0 : midge_store_blocks(&b->store, 2 + publication->topic.size + publication->payload_size);
+    r.orderly = publication->may_wait && b->waiting > 0;
     measure_room(&r);
-
     enum midge_routed result = judge_targets(&r, problem);
     if (result == MIDGE_ROUTED) {
         result = judge_deliveries(&r, problem);

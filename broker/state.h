@@ -195,6 +195,7 @@ struct midge {
     struct midge_list events;
     struct midge_list waits[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
     uint32_t promised[MIDGE_WAIT_COUNT];       /* what those need that were woken and have not come back yet */
+    uint32_t waiting;                          /* connections in those queues, and in those of subscribers */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
     struct midge_config config;

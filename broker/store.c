@@ -69,21 +69,31 @@ midge_index midge_store_begin(struct midge_store *store)
     return message;
 }
 
+/* Where in the last block of a body of `size` bytes the next one goes; the end of the block where it is full. */
+static uint32_t end_in_block(const struct midge_store *store, uint32_t size)
+{
+    uint32_t head = head_room(store);
+    return size <= head ? (uint32_t)sizeof(struct midge_message) + size
+                        : (uint32_t)sizeof(midge_index) + 1 + (size - head - 1) % block_room(store);
+}
+
 void midge_store_append(struct midge_store *store, midge_index message, midge_index *tail, const uint8_t *bytes, uint32_t size)
 {
     struct midge_message *m = midge_message_at(store, message);
+    uint32_t at = end_in_block(store, m->size);
+    m->size += size;
     while (size > 0) {
-        uint32_t at = offset_in_block(store, m->size);
-        if (m->size >= head_room(store) && at == sizeof(midge_index)) {
+        if (at == store->blocks.entry_size) {
             midge_index block = midge_pool_take(&store->blocks);
             MIDGE_ASSERT(block != 0);
             *block_next(store, block) = 0;
             *block_next(store, *tail) = block;
             *tail = block;
+            at = sizeof(midge_index);
         }
         uint32_t part = midge_min(size, store->blocks.entry_size - at);
         memcpy(block_at(store, *tail) + at, bytes, part);
-        m->size += part;
+        at += part;
         bytes += part;
         size -= part;
     }
@@ -133,12 +143,6 @@ void midge_store_release(struct midge_store *store, midge_index message)
         store->bytes -= midge_message_charge(m);
     }
     free_chain(store, message);
-}
-
-uint32_t midge_message_payload_size(const struct midge_message *message)
-{
-    uint32_t gap = (message->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
-    return message->size - 2 - message->topic_size - gap;
 }
 
 void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32_t size)
@@ -253,4 +257,18 @@ void midge_store_append_from(struct midge_store *store, midge_index message, mid
         size -= part;
         consume(reader, part);
     }
+}
+
+midge_index midge_store_message(struct midge_store *store, struct midge_view topic, struct midge_reader payload,
+                                uint32_t payload_size, uint8_t flags)
+{
+    uint8_t topic_size[2];
+    midge_put_u16(topic_size, (uint16_t)topic.size);
+    midge_index message = midge_store_begin(store);
+    midge_index tail = message;
+    midge_store_append(store, message, &tail, topic_size, sizeof(topic_size));
+    midge_store_append(store, message, &tail, topic.bytes, topic.size);
+    midge_store_append_from(store, message, &tail, &payload, payload_size);
+    midge_store_publish(store, message, (uint16_t)topic.size, flags);
+    return message;
 }

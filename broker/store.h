@@ -70,13 +70,16 @@ static inline void midge_store_keep(struct midge_store *store, midge_index messa
 /* Drops one reference, and the message with the last one. */
 void midge_store_release(struct midge_store *store, midge_index message);
 
-/* The size of a published message's payload. */
-uint32_t midge_message_payload_size(const struct midge_message *message);
-
 /* What a published message is charged for: topic and payload, in bytes. */
 static inline uint32_t midge_message_charge(const struct midge_message *message)
 {
-    return message->topic_size + midge_message_payload_size(message);
+    return message->size - ((message->flags & MIDGE_MESSAGE_GAP) != 0 ? 4u : 2u);
+}
+
+/* The size of a published message's payload. */
+static inline uint32_t midge_message_payload_size(const struct midge_message *message)
+{
+    return midge_message_charge(message) - message->topic_size;
 }
 
 /* ---- Readers: a cursor over bytes that lie flat or in a chain. Copying a reader copies the position. ---- */
@@ -115,6 +118,11 @@ void midge_reader_skip(struct midge_reader *reader, uint32_t size);
 /* Returns the next `size` bytes in one piece: in place where they lie so, else put together in the scratch. NULL where the
  * scratch has no room. */
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch);
+
+/* Stores and publishes a message that is put together: its topic, and the next `payload_size` bytes of a reader. The caller
+ * made sure of the blocks for two bytes more than that. */
+midge_index midge_store_message(struct midge_store *store, struct midge_view topic, struct midge_reader payload,
+                                uint32_t payload_size, uint8_t flags);
 
 /* Appends the next `size` bytes to a message. */
 void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,

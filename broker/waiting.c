@@ -22,6 +22,13 @@ static struct midge_list *queue_of(struct midge *b, const struct midge_connectio
     }
 }
 
+/* Puts a connection into a queue before `next`, at its end for 0. */
+static void enqueue(struct midge *b, struct midge_list *queue, midge_index connection, midge_index next)
+{
+    midge_list_insert(&b->connections, queue, WAIT_LINKS, connection, next);
+    b->waiting++;
+}
+
 /* Whether others that wait for this one have to be told that it waits itself. */
 static bool is_stalled(const struct midge_connection *c)
 {
@@ -77,7 +84,7 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
     struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
         /* If it was its turn, and what it was woken for did not suffice, it keeps its place. */
-        midge_list_insert(&b->connections, queue, WAIT_LINKS, connection, again ? queue->head : 0);
+        enqueue(b, queue, connection, again ? queue->head : 0);
     }
     if (is_stalled(c)) {
         midge_wake_waiters(b, connection, UINT32_MAX);
@@ -94,6 +101,7 @@ void midge_wait_turn(struct midge *b, midge_index connection)
     struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
         midge_list_remove(&b->connections, queue, WAIT_LINKS, connection);
+        b->waiting--;
     }
     c->wait_kind = MIDGE_WAIT_NONE;
 }
@@ -116,7 +124,7 @@ void midge_wake(struct midge *b, midge_index connection)
     }
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
         c->wait_kind = MIDGE_WAIT_WILL;
-        midge_list_insert(&b->connections, &b->waits[MIDGE_WAIT_WILL], WAIT_LINKS, connection, 0);
+        enqueue(b, &b->waits[MIDGE_WAIT_WILL], connection, 0);
         midge_deadlines_arm(b, connection);
         return;
     }
