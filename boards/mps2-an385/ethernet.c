@@ -39,7 +39,8 @@
 #define MAC_ADDRESS_LOW 3u
 #define MAC_MII_ACCESS 6u
 #define MAC_MII_DATA 7u
-#define MAC_CONTROL_ON ((1u << 20) | (1u << 3) | (1u << 2)) /* full duplex, transmitter, receiver */
+#define MAC_CONTROL_ON ((1u << 20) | (1u << 19) | (1u << 3) | (1u << 2)) /* full duplex, all multicast, transmitter, receiver  \
+                                                                          */
 #define MII_BUSY 1u
 #define MII_WRITE 2u
 #define MII_PHY (1u << 11)

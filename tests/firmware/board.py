@@ -179,6 +179,14 @@ class Board:
                 raise Failure(f"not free again: {wrong}")
             time.sleep(0.2)
 
+    def symbol(self, name):
+        """The address of a variable of the image."""
+        for line in subprocess.check_output(["arm-none-eabi-nm", str(self.image)], text=True).splitlines():
+            address, _, found = line.split()
+            if found == name:
+                return int(address, 16)
+        raise Failure(f"the image has no {name}")
+
     # ---- clients ----
 
     def open(self, **options):

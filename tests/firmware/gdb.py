@@ -38,6 +38,9 @@ class Gdb:
         registers = self.ask("g").decode()
         self.ask("G" + registers[:PC * 8] + address.to_bytes(4, "little").hex() + registers[(PC + 1) * 8:])
 
+    def read(self, address, size):
+        return bytes.fromhex(self.ask(f"m{address:x},{size:x}").decode())
+
     def write(self, address, data):
         self.ask(f"M{address:x},{len(data):x}:{data.hex()}")
 

@@ -1,5 +1,6 @@
 """The board starts, says what it is, gets its address, and starts again after a fault or when its loop hangs."""
 
+import re
 import sys
 
 import board
@@ -21,6 +22,30 @@ def says_what_it_is(name):
         one.wait(r"^  together \d+ bytes, stack \d+ bytes$")
         one.wait(r"^address 10\.0\.2\.15 by DHCP")
         one.settled()
+
+
+def says_who_comes_and_goes(name):
+    """One line each."""
+    with board.Board(name) as one:
+        since = one.mark()
+        one.client("guest", keepalive=60).disconnect()
+        one.client("runaway").cut()
+        stranger = one.open()
+        board.expect(stranger.connect("", clean=False) == (0, 2), "a client without an identifier was not refused")
+        stranger.expect_close()
+        stranger.socket.close()
+        one.wait("^Client runaway", since=since)
+        one.wait("refused with return code 2", since=since)
+        one.settled()
+        said = [line for line in one.lines[since:] if "client" in line.lower()]
+        peer = r"10\.0\.2\.2:\d+"
+        for pattern in (rf"^New client connected from {peer} as guest \(new session, keep alive 60 s\)\.$",
+                        rf"^Client guest at {peer} disconnected: client sent DISCONNECT",
+                        rf"^New client connected from {peer} as runaway ", r"^Client runaway .*disconnected: connection closed by",
+                        rf"{peer} refused with return code 2"):
+            found = [line for line in said if re.search(pattern, line)]
+            board.expect(len(found) == 1, f"{len(found)} lines like {pattern} in {said}")
+        board.expect(len(said) == 5, f"the console said {said}")
 
 
 def falls_back_on_its_address(name):
@@ -62,7 +87,7 @@ def survives_a_hang(name):
 
 
 def main(name):
-    cases = [says_what_it_is, falls_back_on_its_address, survives_a_fault]
+    cases = [says_what_it_is, says_who_comes_and_goes, falls_back_on_its_address, survives_a_fault]
     if name not in WITHOUT_WATCHDOG:
         cases.append(survives_a_hang)
     for case in cases:

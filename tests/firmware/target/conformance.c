@@ -10,9 +10,7 @@
 
 static const struct delivery deliveries[] = {
     {"whole", 0, 65536, false},
-    {"input 1", 1, 65536, false},
     {"input 3, output 16 partial", 3, 16, true},
-    {"input 61, output 256", 61, 256, false},
 };
 
 /* The limits of the smallest board, with scratch and levels enough for the scenarios that want long topics. */
