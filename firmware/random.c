@@ -10,9 +10,10 @@ static uint64_t mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
+/* Called for each frame, so it does little: an FNV-1a step, which loses nothing of the state. */
 void midge_random_stir(uint64_t value)
 {
-    state = mix(state ^ value) + value;
+    state = (state ^ value) * 0x100000001B3u;
 }
 
 uint64_t midge_random_u64(void)

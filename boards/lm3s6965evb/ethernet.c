@@ -4,8 +4,7 @@
 #include "cortex_m.h"
 #include "lwip/pbuf.h"
 #include "lwip/stats.h"
-
-#include <string.h>
+#include "word_fifo.h"
 
 #define MAC(offset) MIDGE_REGISTER(0x40048000u + (offset))
 #define MAC_STATUS MAC(0x00u) /* read: what happened; write: acknowledge */
@@ -64,38 +63,6 @@ bool midge_board_ethernet_pending(void)
     return (MAC_FRAMES & 0x3Fu) != 0;
 }
 
-/* Copies the words of a frame into a chain of buffers. `word`, the first one, holds the frame's first two bytes above its
- * size. */
-static void read_frame(struct pbuf *frame, uint32_t word)
-{
-    uint32_t bytes_in_word = 2, room;
-    struct pbuf *part;
-    uint8_t *to;
-
-    word >>= 16;
-    for (part = frame; part; part = part->next) {
-        to = part->payload;
-        room = part->len;
-        while (room > 0) {
-            if (bytes_in_word == 0) {
-                word = MAC_DATA;
-                bytes_in_word = 4;
-            }
-            if (bytes_in_word == 4 && room >= 4) {
-                memcpy(to, &word, 4);
-                to += 4;
-                room -= 4;
-                bytes_in_word = 0;
-            } else {
-                *to++ = (uint8_t)word;
-                word >>= 8;
-                room--;
-                bytes_in_word--;
-            }
-        }
-    }
-}
-
 struct pbuf *midge_board_ethernet_receive(void)
 {
     struct pbuf *frame = NULL;
@@ -111,8 +78,8 @@ struct pbuf *midge_board_ethernet_receive(void)
     if (total >= 6 + 14 && total <= 6 + 1514) {
         frame = pbuf_alloc(PBUF_RAW, (u16_t)(total - 6), PBUF_POOL);
         if (frame) {
-            read_frame(frame, word);
-            words_read += (total - 6 - 2 + 3) / 4;
+            /* The first word holds the frame's first two bytes above its size. */
+            words_read += midge_word_fifo_read(&MAC_DATA, frame, word >> 16, 2);
         } else {
             LINK_STATS_INC(link.drop);
         }
@@ -131,37 +98,15 @@ uint32_t midge_board_ethernet_buffers(void)
 
 bool midge_board_ethernet_send(const struct pbuf *frame)
 {
-    uint32_t patience = TX_PATIENCE, bytes_in_word = 2, word, i;
-    const struct pbuf *part;
-    const uint8_t *bytes;
+    uint32_t patience = TX_PATIENCE;
 
     while ((MAC_TX_REQUEST & 1u) && --patience > 0) {
     }
     if (patience == 0 || frame->tot_len < 14) {
         return false;
     }
-    word = (uint32_t)frame->tot_len - 14u;
-    for (part = frame; part; part = part->next) {
-        bytes = part->payload;
-        for (i = 0; i < part->len;) {
-            if (bytes_in_word == 0 && part->len - i >= 4) {
-                memcpy(&word, bytes + i, 4);
-                MAC_DATA = word;
-                word = 0;
-                i += 4;
-                continue;
-            }
-            word |= (uint32_t)bytes[i++] << (8u * bytes_in_word);
-            if (++bytes_in_word == 4) {
-                MAC_DATA = word;
-                word = 0;
-                bytes_in_word = 0;
-            }
-        }
-    }
-    if (bytes_in_word > 0) {
-        MAC_DATA = word;
-    }
+    /* Before the frame comes the size of its payload. */
+    midge_word_fifo_write(&MAC_DATA, frame, (uint32_t)frame->tot_len - 14u, 2);
     MAC_TX_REQUEST = 1;
     return true;
 }

@@ -4,6 +4,7 @@
 #include "cortex_m.h"
 #include "lwip/pbuf.h"
 #include "lwip/stats.h"
+#include "word_fifo.h"
 
 #include <string.h>
 
@@ -39,8 +40,9 @@
 #define MAC_ADDRESS_LOW 3u
 #define MAC_MII_ACCESS 6u
 #define MAC_MII_DATA 7u
-#define MAC_CONTROL_ON ((1u << 20) | (1u << 19) | (1u << 3) | (1u << 2)) /* full duplex, all multicast, transmitter, receiver  \
-                                                                          */
+#define MAC_CONTROL_ON                                                                                                         \
+    ((1u << 20) | (1u << 19) | (1u << 3) | (1u << 2)) /* full duplex, all multicast, transmitter, receiver                     \
+                                                       */
 #define MII_BUSY 1u
 #define MII_WRITE 2u
 #define MII_PHY (1u << 11)
@@ -123,35 +125,6 @@ bool midge_board_ethernet_pending(void)
     return ((RX_FIFO_INFO >> 16) & 0xFFu) != 0;
 }
 
-static void read_frame(struct pbuf *frame)
-{
-    uint32_t bytes_in_word = 0, word = 0, room;
-    struct pbuf *part;
-    uint8_t *to;
-
-    for (part = frame; part; part = part->next) {
-        to = part->payload;
-        room = part->len;
-        while (room > 0) {
-            if (bytes_in_word == 0) {
-                word = RX_DATA;
-                bytes_in_word = 4;
-            }
-            if (bytes_in_word == 4 && room >= 4) {
-                memcpy(to, &word, 4);
-                to += 4;
-                room -= 4;
-                bytes_in_word = 0;
-            } else {
-                *to++ = (uint8_t)word;
-                word >>= 8;
-                room--;
-                bytes_in_word--;
-            }
-        }
-    }
-}
-
 struct pbuf *midge_board_ethernet_receive(void)
 {
     struct pbuf *frame = NULL;
@@ -168,8 +141,7 @@ struct pbuf *midge_board_ethernet_receive(void)
     if (!(status & (1u << 15)) && size >= 4 + 14 && size <= 4 + 1514) {
         frame = pbuf_alloc(PBUF_RAW, (u16_t)(size - 4), PBUF_POOL);
         if (frame) {
-            read_frame(frame);
-            words -= (size - 4 + 3) / 4;
+            words -= midge_word_fifo_read(&RX_DATA, frame, 0, 0);
         } else {
             LINK_STATS_INC(link.drop);
         }
@@ -187,9 +159,7 @@ uint32_t midge_board_ethernet_buffers(void)
 
 bool midge_board_ethernet_send(const struct pbuf *frame)
 {
-    uint32_t patience = PATIENCE, bytes_in_word = 0, word = 0, i;
-    const struct pbuf *part;
-    const uint8_t *bytes;
+    uint32_t patience = PATIENCE;
 
     /* Room for the words of the frame and the two that command it. */
     while ((TX_FIFO_INFO & 0xFFFFu) < frame->tot_len + 12u && --patience > 0) {
@@ -202,26 +172,6 @@ bool midge_board_ethernet_send(const struct pbuf *frame)
     }
     TX_DATA = TX_FIRST | TX_LAST | frame->tot_len;
     TX_DATA = frame->tot_len;
-    for (part = frame; part; part = part->next) {
-        bytes = part->payload;
-        for (i = 0; i < part->len;) {
-            if (bytes_in_word == 0 && part->len - i >= 4) {
-                memcpy(&word, bytes + i, 4);
-                TX_DATA = word;
-                word = 0;
-                i += 4;
-                continue;
-            }
-            word |= (uint32_t)bytes[i++] << (8u * bytes_in_word);
-            if (++bytes_in_word == 4) {
-                TX_DATA = word;
-                word = 0;
-                bytes_in_word = 0;
-            }
-        }
-    }
-    if (bytes_in_word > 0) {
-        TX_DATA = word;
-    }
+    midge_word_fifo_write(&TX_DATA, frame, 0, 0);
     return true;
 }

@@ -25,7 +25,6 @@
 #define MEM_ALIGNMENT 4
 #define MEM_SIZE MIDGE_LWIP_HEAP_SIZE
 #define LWIP_TIMERS 1
-#define LWIP_CHKSUM_ALGORITHM 3 /* by words of 32 bits */
 
 /* IPv4 with DHCP. Fragments are refused: TCP never makes them. */
 #define LWIP_IPV6 0

@@ -41,7 +41,8 @@ def says_who_comes_and_goes(name):
         peer = r"10\.0\.2\.2:\d+"
         for pattern in (rf"^New client connected from {peer} as guest \(new session, keep alive 60 s\)\.$",
                         rf"^Client guest at {peer} disconnected: client sent DISCONNECT",
-                        rf"^New client connected from {peer} as runaway ", r"^Client runaway .*disconnected: connection closed by",
+                        rf"^New client connected from {peer} as runaway ",
+                        r"^Client runaway .*disconnected: connection closed by",
                         rf"{peer} refused with return code 2"):
             found = [line for line in said if re.search(pattern, line)]
             board.expect(len(found) == 1, f"{len(found)} lines like {pattern} in {said}")

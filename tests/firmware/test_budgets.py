@@ -12,8 +12,8 @@ LARGE = 1 << 30
 
 
 def complaints(map_path, image, flash=LARGE, ram=LARGE, core=LARGE):
-    done = subprocess.run([sys.executable, ROOT / "boards" / "sizes.py", "--board", "test", "--flash", str(flash), "--ram", str(ram),
-                           "--core", str(core), map_path, image], capture_output=True, text=True)
+    command = [sys.executable, ROOT / "boards" / "sizes.py", "--board", "test", "--flash", str(flash), "--ram", str(ram)]
+    done = subprocess.run([*command, "--core", str(core), map_path, image], capture_output=True, text=True)
     lines = done.stderr.splitlines()
     assert done.returncode == (1 if lines else 0), f"status {done.returncode} with {lines}"
     return lines

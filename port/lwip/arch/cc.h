@@ -2,6 +2,8 @@
 #ifndef MIDGE_LWIP_CC_H
 #define MIDGE_LWIP_CC_H
 
+#include "checksum.h"
+
 #include <stdint.h>
 
 #define LWIP_NO_UNISTD_H 1
@@ -9,6 +11,8 @@
 
 uint32_t midge_random(void);
 #define LWIP_RAND() midge_random()
+
+#define LWIP_CHKSUM midge_checksum
 
 /* An assertion of lwIP that failed: the place is all that is said about it, by a trap. */
 #define LWIP_PLATFORM_ASSERT(text) __builtin_trap()

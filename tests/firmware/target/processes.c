@@ -1,5 +1,5 @@
-/* The target has no processes: the one unit test that watches an assertion from a second one is left out here, and cmocka says so in
- * its list. The boards' own tests see a fault handled. */
+/* The target has no processes: the one unit test that watches an assertion from a second one is left out here, and cmocka says
+ * so in its list. The boards' own tests see a fault handled. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
