@@ -83,6 +83,11 @@ static uint32_t find_anonymous(const struct world *w)
     return NOBODY;
 }
 
+const char *client_sent_id(const struct world *w, const struct login *login)
+{
+    return login->anonymous ? "" : login->alias[0] != '\0' ? login->alias : w->clients[login->session].id;
+}
+
 static void draw_login(struct world *w, struct link *link, uint32_t anonymous)
 {
     struct rng *rng = &w->rng;
@@ -99,6 +104,9 @@ static void draw_login(struct world *w, struct link *link, uint32_t anonymous)
         }
         login->level = rng_percent(rng, 90) ? 4 : rng_percent(rng, 50) ? 3 : (uint8_t)(128 + rng_between(rng, 3, 4));
         login->keepalive_s = (uint16_t)(rng_percent(rng, 50) ? 0 : rng_scale(rng, 1, 65535));
+    }
+    if (w->scenario.aliases && !login->anonymous && !w->draining && rng_percent(rng, 50)) {
+        snprintf(login->alias, sizeof login->alias, "alias-%u", rng_below(rng, 100));
     }
     login->has_will = rng_percent(rng, w->scenario.wills);
     if (login->has_will) {
@@ -119,7 +127,7 @@ void client_write_connect(struct world *w, struct link *link, const char *protoc
 {
     static uint8_t payload[65536];
     const struct login *login = &link->login;
-    const char *id = login->anonymous ? "" : w->clients[link->client].id;
+    const char *id = client_sent_id(w, login);
     struct connect_fields fields = {
         .protocol = protocol,
         .level = level,

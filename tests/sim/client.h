@@ -28,4 +28,7 @@ void client_write_malformed(struct world *w, struct link *link, bool first);
 void client_write_connect(struct world *w, struct link *link, const char *protocol, uint8_t level, uint8_t flip,
                           struct packet *meant);
 
+/* The client identifier that stands in its CONNECT. */
+const char *client_sent_id(const struct world *w, const struct login *login);
+
 #endif

@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include "client.h"
 #include "model.h"
 #include "oracle.h"
 #include "scenario.h"
@@ -27,7 +28,7 @@ static enum midge_verdict authenticate(void *context, const struct midge_login *
     if (asked->listener != 7 || asked->level != login->level || asked->clean_session != login->clean ||
         asked->keepalive_s != login->keepalive_s || asked->has_username != login->has_username ||
         !view_is(asked->username, login->username) || asked->has_password ||
-        !view_is(asked->client_id, login->anonymous ? "" : w->clients[login->session].id)) {
+        !view_is(asked->client_id, client_sent_id(w, login))) {
         fail(w, "authenticate is asked about %s with other fields than its CONNECT has", say_link(w, link));
     }
     link->authenticating = login->pending;
@@ -36,6 +37,19 @@ static enum midge_verdict authenticate(void *context, const struct midge_login *
     }
     *who = login->session + 1;
     return (enum midge_verdict)login->verdict;
+}
+
+/* Some clients are known by another identifier than the one they send. */
+static struct midge_view rename_client(void *context, const struct midge_login *asked)
+{
+    struct world *w = context;
+    const struct link *link = asked->conn.index < w->link_count ? &w->links[asked->conn.index] : NULL;
+    if (link == NULL || link->state != LINK_OPEN || link->conn.generation != asked->conn.generation ||
+        link->login.verdict != MIDGE_ACCEPT || !view_is(asked->client_id, client_sent_id(w, &link->login))) {
+        fail(w, "the broker asks for the identifier of a client that was not just accepted, or tells another than it sent");
+    }
+    const char *id = link->login.alias[0] != '\0' ? w->clients[link->login.session].id : "";
+    return (struct midge_view){(const uint8_t *)id, (uint32_t)strlen(id)};
 }
 
 static bool authorize(void *context, uint32_t who, enum midge_action action, struct midge_view topic)
@@ -61,6 +75,7 @@ void network_start(struct world *w)
     config->context = w;
     config->authenticate = w->scenario.authenticate || w->scenario.authorize ? authenticate : NULL;
     config->authorize = w->scenario.authorize ? authorize : NULL;
+    config->client_id = w->scenario.aliases ? rename_client : NULL;
     config->log = oracle_log;
     size_t size = midge_memory_size(&config->limits);
     size_t wrong = 0;
@@ -174,6 +189,29 @@ void network_cut(struct world *w, struct link *link)
         client->connected = false;
         client->ack_count = 0;
     }
+}
+
+/* A handle that outlived its connection does nothing. */
+void network_stale(struct world *w)
+{
+    uint32_t index = rng_between(&w->rng, 1, w->link_count - 1);
+    struct midge_handle stale = w->links[index].conn;
+    if (stale.index == 0) {
+        return; /* there was no connection yet */
+    }
+    if (w->links[index].state != LINK_FREE) {
+        stale.generation--;
+    }
+    uint8_t bytes[OUTPUT_MIN] = {0xe0, 0};
+    oracle_call(w, NULL);
+    bool idle = midge_receive(w->broker, stale, bytes, 2) == 2 && midge_output(w->broker, stale, bytes, sizeof bytes) == 0;
+    midge_output_done(w->broker, stale, 1);
+    midge_authenticated(w->broker, stale, MIDGE_ACCEPT, 1);
+    midge_disconnected(w->broker, stale);
+    if (!idle || w->record_count > 0) {
+        fail(w, "the broker acts on a handle that is stale (index %u)", stale.index);
+    }
+    oracle_return(w);
 }
 
 /* ---- Bytes ---- */

@@ -29,6 +29,7 @@ void network_cut(struct world *w, struct link *link);
 void network_authenticated(struct world *w, struct link *link);
 void network_publish(struct world *w, uint32_t message);
 void network_set_policy(struct world *w);
+void network_stale(struct world *w);
 void network_events(struct world *w);
 void network_time(struct world *w, uint64_t now_ms);
 void network_advance(struct world *w, uint64_t now_ms);

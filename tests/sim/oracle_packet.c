@@ -1,4 +1,5 @@
 /* What the packets of clients do. */
+#include "client.h"
 #include "model.h"
 #include "oracle.h"
 #include "scenario.h"
@@ -94,7 +95,7 @@ static const char *check_refusal(struct world *w, const struct link *link, const
     const struct midge_limits *limits = &w->scenario.config.limits;
     const struct midge_policy *policy = &w->scenario.config.policy;
     const struct login *login = &link->login;
-    size_t id_size = login->anonymous ? 0 : strlen(w->clients[login->session].id);
+    size_t id_size = strlen(client_sent_id(w, login));
     uint8_t code = 3;
     const char *wrong = NULL;
     switch (record->reason) {
@@ -119,6 +120,9 @@ static const char *check_refusal(struct world *w, const struct link *link, const
         break;
     case MIDGE_CLIENTS_FULL:
         wrong = w->links_accepted < limits->clients ? "there is room for a client" : NULL;
+        if (!login->anonymous && w->sessions[login->session].exists && w->sessions[login->session].online) {
+            wrong = "it takes its own session over";
+        }
         break;
     case MIDGE_SESSIONS_FULL:
         wrong = w->sessions_used < limits->sessions ? "there is room for a session" : NULL;

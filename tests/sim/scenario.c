@@ -139,6 +139,7 @@ static void draw_faults(struct scenario *scenario, struct rng *rng)
     scenario->bad_clients = rng_percent(rng, 50) ? rng_below(rng, 60) : 0;
     scenario->authenticate = rng_percent(rng, 50);
     scenario->authorize = rng_percent(rng, 40);
+    scenario->aliases = rng_percent(rng, 20);
     scenario->denied = rng_below(rng, 30);
     scenario->policy_changes = rng_percent(rng, 30) ? rng_below(rng, 5) : 0;
 }

@@ -79,6 +79,9 @@ static void break_something(struct world *w)
     if (scenario->cuts > 0 && rng_percent(rng, 2) && (link = choose(w, is_open)) != NULL) {
         link->blocked_until = w->now_ms + rng_scale(rng, 1, 30000); /* its client does not read for a while */
     }
+    if (!scenario->plain && rng_permille(rng, 2)) {
+        network_stale(w);
+    }
     if (rng_permille(rng, scenario->policy_changes)) {
         network_set_policy(w);
     }

@@ -71,6 +71,7 @@ struct login {
     uint8_t level;
     uint8_t verdict; /* what authenticate is to say in the end */
     bool pending;    /* it says MIDGE_PENDING first */
+    char alias[16];  /* the identifier it sends, where the port knows it by another */
     char username[16];
     bool has_username;
 };
@@ -271,7 +272,7 @@ struct scenario {
     bool trace;       /* the broker's log of packets is on and is checked */
     bool policy_free; /* policies that limit nothing are drawn */
     bool late_clock;  /* midge_advance is called late at times */
-    bool authenticate, authorize;
+    bool authenticate, authorize, aliases;
     uint32_t persistent, wills, bad_clients, anonymous;
     uint32_t cuts, takeovers, half_open; /* per mille of the steps */
     uint32_t qos[3];                     /* weights */
@@ -307,7 +308,7 @@ struct publication {
     uint32_t receiver_count;
     bool displaced[SESSIONS_MAX]; /* older messages of the session were dropped to make room for it */
     bool retained_failed;
-    bool begun; /* a loss was reported: all questions were settled before, and the others have got it */
+    bool begun;       /* a loss was reported: all questions were settled before, and the others have got it */
     midge_index from; /* a will: its connection */
     bool denied;      /* the publisher may not */
     bool denied_seen; /* and the broker has said so */
