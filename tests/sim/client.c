@@ -103,7 +103,7 @@ static void draw_login(struct world *w, struct link *link, uint32_t anonymous)
             login->clean = !login->clean;
         }
         login->level = rng_percent(rng, 90) ? 4 : rng_percent(rng, 50) ? 3 : (uint8_t)(128 + rng_between(rng, 3, 4));
-        login->keepalive_s = (uint16_t)(rng_percent(rng, 50) ? 0 : rng_scale(rng, 1, 65535));
+        login->keepalive_s = (uint16_t)(rng_percent(rng, 50) ? 0 : rng_scale(rng, 1, w->scenario.keepalive_max_s));
     }
     if (w->scenario.aliases && !login->anonymous && !w->draining && rng_percent(rng, 50)) {
         snprintf(login->alias, sizeof login->alias, "alias-%u", rng_below(rng, 100));
@@ -152,6 +152,12 @@ void client_write_connect(struct world *w, struct link *link, const char *protoc
     link->connect_written = true;
 }
 
+static void write_ack(struct world *w, struct link *link, uint8_t type, uint16_t packet_id)
+{
+    encode_ack(&link->out, (enum packet_type)type, packet_id);
+    network_written(w, link, &(struct packet){.type = type, .packet_id = packet_id});
+}
+
 void client_connect(struct world *w, uint32_t client)
 {
     struct client *c = &w->clients[client];
@@ -173,6 +179,11 @@ void client_connect(struct world *w, uint32_t client)
     bool unknown = !w->scenario.plain && rng_percent(&w->rng, 2);
     link->login.level = unknown ? 5 : link->login.level;
     client_write_connect(w, link, old ? "MQIsdp" : "MQTT", link->login.level, 0, &meant);
+    if (c->character == CONFUSED && !w->draining && rng_percent(&w->rng, 50)) {
+        /* It acknowledges from memory what was not sent again yet. */
+        static const uint8_t types[] = {PUBACK, PUBREC, PUBCOMP};
+        write_ack(w, link, types[rng_below(&w->rng, 3)], (uint16_t)rng_between(&w->rng, 1, 8));
+    }
 }
 
 /* ---- What a client writes ---- */
@@ -250,12 +261,6 @@ static void subscribe(struct world *w, uint32_t client, struct link *link, enum 
         }
     }
     network_written(w, link, &meant);
-}
-
-static void write_ack(struct world *w, struct link *link, uint8_t type, uint16_t packet_id)
-{
-    encode_ack(&link->out, (enum packet_type)type, packet_id);
-    network_written(w, link, &(struct packet){.type = type, .packet_id = packet_id});
 }
 
 static void write_empty(struct world *w, struct link *link, uint8_t type)
@@ -362,11 +367,6 @@ static void connack(struct world *w, uint32_t client, struct link *link, const s
         return;
     }
     c->connected = true;
-    if (c->character == CONFUSED && !w->draining && rng_percent(&w->rng, 50)) {
-        /* It acknowledges from memory what was not sent again yet. */
-        static const uint8_t types[] = {PUBACK, PUBREC, PUBCOMP};
-        write_ack(w, link, types[rng_below(&w->rng, 3)], (uint16_t)rng_between(&w->rng, 1, 8));
-    }
     if (c->epoch != link->epoch || c->anonymous) {
         /* Its session is new. The client knows even where it missed the CONNACK that would have told it. */
         c->epoch = link->epoch;

@@ -154,6 +154,8 @@ static void draw_traffic(struct scenario *scenario, struct rng *rng)
     scenario->qos[2] = rng_between(rng, 0, 10);
     scenario->retain = rng_percent(rng, 30) ? 0 : rng_below(rng, 50);
     scenario->payload_max = rng_scale(rng, 64, rng_percent(rng, 10) ? 60000 : 1000);
+    scenario->keepalive_max_s = rng_percent(rng, 30) ? 1 : rng_scale(rng, 1, 65535);
+    scenario->pace_ms = rng_scale(rng, 10, 5000);
     scenario->publish_weight = rng_scale(rng, 2, 30);
     scenario->subscribe_weight = rng_scale(rng, 1, 6);
 }

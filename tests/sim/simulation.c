@@ -90,7 +90,7 @@ static void break_something(struct world *w)
 static void pass_time(struct world *w)
 {
     struct rng *rng = &w->rng;
-    uint64_t now = w->now_ms + rng_scale(rng, 1, rng_percent(rng, 5) ? 20000 : 200);
+    uint64_t now = w->now_ms + rng_scale(rng, 1, rng_percent(rng, 5) ? 20000 : w->scenario.pace_ms);
     network_advance(w, w->now_ms); /* as a port does in each turn of its loop: what came since may have deadlines too */
     network_events(w);
     if (w->deadline_ms < now && !(w->scenario.late_clock && rng_percent(rng, 20))) {

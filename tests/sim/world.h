@@ -280,6 +280,8 @@ struct scenario {
     uint32_t payload_max;
     uint32_t denied;
     uint32_t policy_changes; /* per mille */
+    uint32_t keepalive_max_s;
+    uint32_t pace_ms; /* the longest ordinary pause of the port */
     uint32_t publish_weight, subscribe_weight;
     struct midge_config config;
 };
