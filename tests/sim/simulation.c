@@ -313,6 +313,7 @@ static void drain_waits(struct world *w)
                  w->will_count);
         }
         network_advance(w, w->now_ms);
+        network_events(w);
         if (w->deadline_ms == UINT64_MAX || w->now_ms - start_ms > WAIT_MAX_MS) {
             fail(w, "something waits, and nothing will ever end that: %zu wills, and input that is stalled", w->will_count);
         }
