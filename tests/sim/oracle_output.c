@@ -384,21 +384,21 @@ static void check_queue_idle(struct world *w, const struct link *link, const str
     }
 }
 
-/* Who else may be about to take a free delivery for a retained message. */
-static uint32_t others_replaying(const struct world *w, const struct link *link)
+/* How many others were told that they may take a free delivery for a retained message; whether they still need it shows when
+ * they are asked for their output. */
+static uint32_t others_offered(const struct world *w, const struct link *link)
 {
     uint32_t count = 0;
     for (uint32_t i = 1; i < w->link_count; i++) {
         const struct link *other = &w->links[i];
-        count += other != link && other->state == LINK_ACCEPTED && other->output_ready &&
-                 w->sessions[other->login.session].replays != 0;
+        count += other != link && other->state == LINK_ACCEPTED && other->output_ready;
     }
     return count;
 }
 
 static void check_replays_idle(struct world *w, const struct link *link, struct session *s, bool open)
 {
-    if (s->replays == 0 || !open || oracle_free(w, MIDGE_POOL_DELIVERIES) <= others_replaying(w, link)) {
+    if (s->replays == 0 || !open || oracle_free(w, MIDGE_POOL_DELIVERIES) <= others_offered(w, link)) {
         return; /* they wait for the window, or for a free delivery */
     }
     while (s->replays != 0) {
