@@ -238,7 +238,8 @@ int main(int count, char **words)
         passed = run_file(arguments.file, arguments.options, arguments.shrinking, &totals);
     } else {
         double end = clock_seconds(CLOCK_MONOTONIC) + arguments.minutes * 60;
-        uint64_t seed = arguments.has_seed ? arguments.options.seed : rng_mix((uint64_t)time(NULL)) % 1000000000;
+        uint64_t seed =
+            arguments.has_seed ? arguments.options.seed : rng_mix((uint64_t)time(NULL) << 32 | (uint32_t)getpid()) % 1000000000;
         do {
             arguments.options.seed = seed++;
             passed = run_seed(&arguments.options, arguments.shrinking, &totals);
