@@ -31,7 +31,8 @@ enum flag {
     CLOSING = 16,       /* our side is closed; input is thrown away */
     ARENA_USED = 32,    /* the pages of its part of the arena have been touched */
     AMONG_READERS = 64, /* these two outlive the connection: a slot may be taken again while it stands in a ring */
-    AMONG_WRITERS = 128
+    AMONG_WRITERS = 128,
+    DRAIN = 1024 /* the peer's end or urgent bytes lie in the input, and cut reads short before it is empty */
 };
 
 static uint8_t read_buffer[MIDGE_READ_SIZE];
@@ -82,7 +83,7 @@ static midge_index take_reader(struct midge_transport *transport)
     struct midge_slot *slot = slot_at(transport, index);
     transport->readers.first = slot->next_read;
     transport->readers.count--;
-    slot->flags &= (uint8_t)~AMONG_READERS;
+    slot->flags &= (uint16_t)~AMONG_READERS;
     return index;
 }
 
@@ -92,7 +93,7 @@ static midge_index take_writer(struct midge_transport *transport)
     struct midge_slot *slot = slot_at(transport, index);
     transport->writers.first = slot->next_write;
     transport->writers.count--;
-    slot->flags &= (uint8_t)~AMONG_WRITERS;
+    slot->flags &= (uint16_t)~AMONG_WRITERS;
     return index;
 }
 
@@ -200,7 +201,7 @@ static void send_output(struct midge_transport *transport, struct midge_slot *sl
     while (wants_write(slot) && total < WRITE_BYTES_MAX) {
         size_t size = midge_output(transport->broker, slot->handle, output_buffer, sizeof(output_buffer));
         if (size == 0) {
-            slot->flags &= (uint8_t)~OUTPUT;
+            slot->flags &= (uint16_t)~OUTPUT;
             return;
         }
         ssize_t sent = send(slot->fd, output_buffer, size, MSG_NOSIGNAL);
@@ -211,10 +212,10 @@ static void send_output(struct midge_transport *transport, struct midge_slot *sl
         }
         if (sent >= 0 || error == EAGAIN || error == EWOULDBLOCK) {
             if (sent < 0 || (size_t)sent < size) {
-                slot->flags &= (uint8_t)~WRITABLE; /* the kernel will say when there is room again */
+                slot->flags &= (uint16_t)~WRITABLE; /* the kernel will say when there is room again */
             }
         } else if (error != EINTR) {
-            slot->flags |= BROKEN | READABLE;
+            slot->flags |= BROKEN | READABLE | DRAIN;
         }
     }
 }
@@ -310,11 +311,15 @@ static void read_input(struct midge_transport *transport, struct midge_slot *slo
         ssize_t got = recv(slot->fd, read_buffer, sizeof(read_buffer), 0);
         if (got > 0) {
             total += (size_t)got;
+            if ((size_t)got < sizeof(read_buffer) && (slot->flags & DRAIN) == 0) {
+                /* That was all (epoll(7), question 9): one call less. */
+                slot->flags &= (uint16_t)~READABLE;
+            }
             take_input(transport, slot, (size_t)got);
         } else if (got == 0) {
             end_of_input(transport, slot);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            slot->flags &= (uint8_t)~READABLE;
+            slot->flags &= (uint16_t)~READABLE;
         } else if (errno != EINTR) {
             finish(transport, slot);
         }
@@ -402,8 +407,11 @@ bool midge_transport_events(struct midge_transport *transport)
 void midge_transport_ready(struct midge_transport *transport, midge_index index, uint32_t epoll_events)
 {
     struct midge_slot *slot = slot_at(transport, index);
-    if ((epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    if ((epoll_events & ~(uint32_t)EPOLLOUT) != 0) {
         slot->flags |= READABLE;
+        if ((epoll_events & ~(uint32_t)(EPOLLIN | EPOLLOUT)) != 0) {
+            slot->flags |= DRAIN;
+        }
         if (wants_read(slot)) {
             add_reader(transport, index);
         }
@@ -456,7 +464,7 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     note_peer(slot, peer);
     midge_gate_arrived(transport->gate, handle.index, listener, peer);
     midge_meter_start(&transport->meters[handle.index], is_metered(transport));
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
     if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
         finish(transport, slot);
         return false;

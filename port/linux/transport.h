@@ -1,7 +1,7 @@
 /*
  * The connections: reading, sending and closing them. A slot's index is that of the core's handle.
  *
- * Readiness is kept as bits. The kernel reports edges, so "readable" stays set until a read found nothing more, "writable"
+ * Readiness is kept as bits. The kernel reports edges, so "readable" stays set until a read has emptied the input, "writable"
  * until a send was cut short, "output" until the core had nothing more to say. Slots that can do something stand in a ring, and
  * get a bounded number of bytes in each turn, one after the other.
  */
@@ -20,7 +20,7 @@
 struct midge_slot {
     struct midge_handle handle; /* index 0: free */
     int fd;
-    uint8_t flags;
+    uint16_t flags;
     uint8_t family;         /* of the peer's address */
     uint16_t port;          /* likewise */
     uint8_t address[16];    /* likewise */

@@ -117,6 +117,23 @@ class TestRunning(unittest.TestCase):
                     client.cut()
                 self.assertEqual(0, midge.end())
 
+    def test_all_that_came_while_it_was_stopped_is_read(self):
+        """A read that is cut short, by the peer's end or by urgent bytes, is not the last one."""
+        midge = self.start("-p", "0")
+        ending = wire.connected(midge.address(), "ending")
+        urgent = wire.connected(midge.address(), "urgent")
+        self.addCleanup(urgent.cut)
+        midge.signal(signal.SIGSTOP)
+        ending.send(wire.publish_packet("some/topic", "x", 1, 7))
+        ending.socket.shutdown(socket.SHUT_WR)
+        urgent.send(wire.packet(wire.PINGREQ, 0))
+        urgent.socket.send(b"!", socket.MSG_OOB)
+        urgent.send(wire.packet(wire.PINGREQ, 0))
+        midge.signal(signal.SIGCONT)
+        self.assertEqual([wire.PUBACK], [packet.type for packet in ending.expect_close()])
+        ending.cut()
+        self.assertEqual([wire.PINGRESP] * 2, [urgent.receive().type for _ in range(2)])
+
     def test_verbose_logs_each_packet(self):
         midge = self.start("-p", "0", "-v")
         client = wire.connected(midge.address(), "talker")
