@@ -70,9 +70,9 @@ void midge_defaults_fill(struct midge_settings *settings)
     if (!settings->retain_available) {
         limits->topic_nodes = 0;
     }
-    /* 28 bytes each: client identifiers of up to 56 bytes + one chunk for each level of the two indexes. */
-    fill(&limits->name_size, 32);
-    fill(&limits->names, count(2 * (uint64_t)limits->sessions + limits->filter_nodes + limits->topic_nodes));
+    /* 12 bytes each, since most names are short: client identifiers of up to 48 bytes + levels of up to 24. */
+    fill(&limits->name_size, 16);
+    fill(&limits->names, count(4 * (uint64_t)limits->sessions + 2 * ((uint64_t)limits->filter_nodes + limits->topic_nodes)));
     /* A full window of the default size for each client + the queues: 65,536 sessions may have 8 messages each, or fewer more.
      */
     fill(&limits->deliveries, count(100 * clients + 524288));
@@ -81,8 +81,8 @@ void midge_defaults_fill(struct midge_settings *settings)
     /* 64 MB of retained messages + 32 MB of messages in windows and queues + 32 MB of half-sent packets and wills. */
     fill(&limits->block_size, 256);
     fill(&limits->blocks, count(128 * MIB / limits->block_size));
-    /* Runs of consecutive identifiers share an entry, so 16 hold those of any ordinary client. */
-    fill(&limits->replies, 16);
+    /* Runs of consecutive identifiers share an entry, so 8 hold those of any ordinary client. */
+    fill(&limits->replies, 8);
     /* Client identifier + user name + password of 65,535 bytes each, rounded up. */
     fill(&limits->scratch_size, 256 * KIB);
     /* What Mosquitto accepts. */

@@ -39,7 +39,7 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_settings 
     const struct midge_limits *limits = &settings->core.limits;
     memory->slot_count = slots_of(limits);
     memory->core_size = midge_memory_size(limits);
-    size_t slots_size = memory->slot_count * sizeof(struct midge_slot);
+    size_t slots_size = MIDGE_ALIGN_UP(memory->slot_count * sizeof(struct midge_slot));
     size_t arena_size = memory->slot_count * (size_t)MIDGE_READ_SIZE;
     if ((uint64_t)memory->slot_count * MIDGE_READ_SIZE > PTRDIFF_MAX) {
         snprintf(error, size, "max_connections is more than this machine can address; lower it");
@@ -100,7 +100,7 @@ void midge_memory_print(int fd, const struct midge_settings *settings)
         print_row(fd, row_names[i], row.count, row.entry_size, MIDGE_ALIGN_UP((size_t)row.count * row.entry_size));
     }
     size_t core = midge_memory_size(limits);
-    size_t slots = slots_of(limits) * sizeof(struct midge_slot);
+    size_t slots = MIDGE_ALIGN_UP(slots_of(limits) * sizeof(struct midge_slot));
     size_t arena = slots_of(limits) * (size_t)MIDGE_READ_SIZE;
     dprintf(fd, "%-50s %14zu\n", "core", core);
     print_row(fd, "sockets", slots_of(limits), sizeof(struct midge_slot), slots);

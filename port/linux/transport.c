@@ -35,6 +35,8 @@ enum flag {
     DRAIN = 1024 /* the peer's end or urgent bytes lie in the input, and cut reads short before it is empty */
 };
 
+_Static_assert(MIDGE_READ_SIZE <= UINT16_MAX, "struct midge_slot counts the bytes it keeps in 16 bits");
+
 static uint8_t read_buffer[MIDGE_READ_SIZE];
 static uint8_t output_buffer[OUTPUT_SIZE];
 
@@ -157,7 +159,7 @@ static void begin_close(struct midge_transport *transport, struct midge_slot *sl
     }
     slot->flags |= CLOSING;
     slot->kept_size = 0;
-    slot->close_by_ms = transport->now_ms + CLOSE_MS;
+    slot->close_by_ms = (uint32_t)(transport->now_ms + CLOSE_MS);
     slot->earlier = transport->closing_last;
     slot->later = 0;
     if (transport->closing_last != 0) {
@@ -175,8 +177,9 @@ uint64_t midge_transport_expire(struct midge_transport *transport)
 {
     while (transport->closing_first != 0) {
         struct midge_slot *slot = slot_at(transport, transport->closing_first);
-        if (slot->close_by_ms > transport->now_ms) {
-            return slot->close_by_ms;
+        int32_t left_ms = (int32_t)(slot->close_by_ms - (uint32_t)transport->now_ms);
+        if (left_ms > 0) {
+            return transport->now_ms + (uint32_t)left_ms;
         }
         finish(transport, slot);
     }
@@ -299,7 +302,7 @@ static void take_input(struct midge_transport *transport, struct midge_slot *slo
     if (used < size) {
         memcpy(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, read_buffer + used, size - used);
         slot->kept_from = 0;
-        slot->kept_size = (uint32_t)(size - used);
+        slot->kept_size = (uint16_t)(size - used);
         slot->flags |= ARENA_USED;
     }
 }
@@ -345,9 +348,9 @@ static void offer_again(struct midge_transport *transport, struct midge_slot *sl
         return;
     }
     const uint8_t *kept = transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE + slot->kept_from;
-    uint32_t used = (uint32_t)give(transport, slot, kept, slot->kept_size);
-    slot->kept_from += used;
-    slot->kept_size -= used;
+    size_t used = give(transport, slot, kept, slot->kept_size);
+    slot->kept_from = (uint16_t)(slot->kept_from + used);
+    slot->kept_size = (uint16_t)(slot->kept_size - used);
     if (wants_read(slot)) {
         add_reader(transport, slot->handle.index);
     }

@@ -17,20 +17,21 @@
 /* The address of a peer as text: [ADDRESS]:PORT. */
 #define MIDGE_PEER_SIZE (INET6_ADDRSTRLEN + 8u)
 
+/* In the order that leaves no gaps: there are as many as connections. */
 struct midge_slot {
     struct midge_handle handle; /* index 0: free */
     int fd;
     uint16_t flags;
-    uint8_t family;         /* of the peer's address */
-    uint16_t port;          /* likewise */
+    uint16_t port;          /* of the peer's address */
     uint8_t address[16];    /* likewise */
-    uint32_t kept_from;     /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
-    uint32_t kept_size;     /* > 0: stalled */
+    uint16_t kept_from;     /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
+    uint16_t kept_size;     /* > 0: stalled */
     midge_index next_read;  /* in the ring of those to read */
     midge_index next_write; /* in the ring of those to send to */
     midge_index earlier;    /* in the list of those that are being closed */
     midge_index later;      /* likewise */
-    uint64_t close_by_ms;   /* likewise: when its patience ends */
+    uint32_t close_by_ms;   /* likewise: the lower half of when its patience ends */
+    uint8_t family;         /* of the peer's address */
 };
 
 struct midge_ring {

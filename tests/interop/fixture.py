@@ -34,7 +34,7 @@ import wire
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_S = 30  # until the broker listens
 SETTLE_S = 60  # until pools are back, and until the broker has ended
-NAME_SIZE, INDEX_SIZE = 32, 4  # limit_name_size unless configured, and what of it links a name's chunks
+NAME_SIZE, INDEX_SIZE = 16, 4  # limit_name_size unless configured, and what of it links a name's chunks
 LOG_LINES = 120  # of the broker's log, shown with a failure
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
 # Losses that a client brings upon itself: it discards its session, or leaves without waiting for what is on its way.
