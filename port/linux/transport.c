@@ -257,8 +257,12 @@ static bool is_metered(const struct midge_transport *transport)
 
 void midge_transport_set_rates(struct midge_transport *transport, struct midge_rates rates)
 {
+    bool was_metered = is_metered(transport);
     transport->rates = rates;
-    for (midge_index i = 1; i < transport->slot_count && !is_metered(transport); i++) {
+    if (!was_metered || is_metered(transport)) {
+        return;
+    }
+    for (midge_index i = 1; i < transport->slot_count; i++) {
         midge_meter_start(&transport->meters[i], false); /* what comes in meanwhile is not counted */
     }
 }
@@ -466,7 +470,9 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     slot->flags |= WRITABLE;
     note_peer(slot, peer);
     midge_gate_arrived(transport->gate, handle.index, listener, peer);
-    midge_meter_start(&transport->meters[handle.index], is_metered(transport));
+    if (is_metered(transport)) { /* else it is not even touched: its page would cost memory */
+        midge_meter_start(&transport->meters[handle.index], true);
+    }
     struct epoll_event interest = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
     if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
         finish(transport, slot);
