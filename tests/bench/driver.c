@@ -215,6 +215,6 @@ void bench_driver_disconnect(struct bench_driver *driver, uint32_t peer)
 void bench_driver_subscribe(struct bench_driver *driver, uint32_t peer, const char *filter, uint8_t qos)
 {
     uint8_t packet[128];
-    bench_driver_send(driver, peer, packet, bench_put_subscribe(packet, 1, filter, qos));
+    bench_driver_send(driver, peer, packet, bench_put_subscribe(packet, 1, &filter, 1, qos));
     bench_driver_settle(driver);
 }

@@ -34,8 +34,8 @@ CALLS = (
 MISSING = "AVX512F AVX512VL AVX512BW AVX2 AVX AVX_Fast_Unaligned_Load ERMS FSRM BMI2 LZCNT MOVBE RTM"
 PLAIN_PROCESSOR = "glibc.cpu.hwcaps=" + ",".join(f"-{feature}" for feature in MISSING.split())
 
-HEADING = """# Instructions of the core (x86-64, gcc -O2) for each: a delivery; a message where nobody subscribes; a connection that comes and
-# goes; a subscription. Written by ./dev bench instructions --write; a test fails where a count is {slack} higher.
+HEADING = """# Instructions of the core (x86-64, gcc -O2) for each: a delivery; a message where nobody subscribes; a connection
+# that comes and goes; a subscription. Written by ./dev bench instructions --write; a test fails where one is {slack} higher.
 """
 
 

@@ -42,13 +42,19 @@ size_t bench_put_connect(uint8_t *to, const char *client_id, uint16_t keepalive_
     return size + put_string(to + size, client_id);
 }
 
-size_t bench_put_subscribe(uint8_t *to, uint16_t packet_id, const char *filter, uint8_t qos)
+size_t bench_put_subscribe(uint8_t *to, uint16_t packet_id, const char *const *filters, size_t count, uint8_t qos)
 {
-    size_t size = put_header(to, 0x82, (uint32_t)(5 + strlen(filter)));
+    uint32_t remaining = 2;
+    for (size_t i = 0; i < count; i++) {
+        remaining += (uint32_t)(3 + strlen(filters[i]));
+    }
+    size_t size = put_header(to, 0x82, remaining);
     size += put_u16(to + size, packet_id);
-    size += put_string(to + size, filter);
-    to[size] = qos;
-    return size + 1;
+    for (size_t i = 0; i < count; i++) {
+        size += put_string(to + size, filters[i]);
+        to[size++] = qos;
+    }
+    return size;
 }
 
 size_t bench_put_publish(uint8_t *to, const char *topic, uint8_t qos, bool retain, uint16_t packet_id, uint32_t payload_size)
@@ -115,7 +121,9 @@ size_t bench_parse(struct bench_view *view, const uint8_t *bytes, size_t size)
     }
     if (remaining >= 2) {
         view->packet_id = get_u16(body);
-        view->code = body[remaining - 1];
+    }
+    for (uint32_t i = view->type == BENCH_CONNACK ? 1 : 2; i < remaining; i++) {
+        view->code = body[i] > view->code ? body[i] : view->code;
     }
     return header + remaining;
 }
