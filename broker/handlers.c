@@ -157,6 +157,7 @@ static uint8_t subscribe_one(struct midge *b, midge_index connection, struct mid
     if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, filter)) {
         uint8_t granted = qos < b->config.policy.qos_max ? qos : b->config.policy.qos_max;
         if (midge_interest_add(b, session, filter, granted)) {
+            midge_trace(b, MIDGE_LOG_SUBSCRIBED, connection, 0, 0, filter, 0, granted);
             return granted;
         }
         reason = MIDGE_SUBSCRIPTIONS_FULL;
@@ -286,6 +287,7 @@ enum midge_handled midge_handle_unsubscribe(struct midge *b, midge_index connect
         b->scratch.used = 0;
         midge_filter_decode(&list, false, &b->scratch, b->config.limits.topic_levels, &filter, NULL);
         midge_interest_remove(b, midge_connection_at(b, connection)->session, filter);
+        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, connection, 0, 0, filter, 0, 0);
     }
     trace_received(b, connection, packet, packet_id, (struct midge_view){0});
     midge_reply(b, connection, MIDGE_PACKET_UNSUBACK, packet_id); /* [MQTT-3.10.4-5] */

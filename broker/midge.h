@@ -203,6 +203,10 @@ enum midge_overflow {
 /* An acknowledgement is looked for along the window, so that its length has to be bounded. */
 #define MIDGE_INFLIGHT_MAX 4096
 
+/* What is logged where it is asked for. */
+#define MIDGE_TRACE_PACKETS 1u       /* each packet: MIDGE_LOG_RECEIVED, MIDGE_LOG_SENT */
+#define MIDGE_TRACE_SUBSCRIPTIONS 2u /* MIDGE_LOG_SUBSCRIBED, MIDGE_LOG_UNSUBSCRIBED */
+
 /* Rules that may change while the broker runs (midge_set_policy). Durations are in milliseconds, 1 .. 86,400,000. */
 struct midge_policy {
     uint32_t packet_size_max; /* largest packet accepted, bytes with its header; what half the blocks can hold at most; 0: what
@@ -228,7 +232,7 @@ struct midge_policy {
     enum midge_overflow overflow_qos0;    /* QoS 0 message, connected subscriber */
     enum midge_overflow overflow_qos12;   /* QoS 1 or 2 message, connected subscriber */
     enum midge_overflow overflow_offline; /* absent subscriber; MIDGE_DISCONNECT is not allowed here */
-    bool trace;                           /* log each packet (MIDGE_LOG_RECEIVED, MIDGE_LOG_SENT) */
+    uint8_t trace;                        /* what else is logged: MIDGE_TRACE_..., added up; 0: nothing */
 };
 
 /* ---- Questions and log records --------------------------------------------------------------------------------------- */
@@ -348,7 +352,9 @@ enum midge_log_event {
                                records of their own; not logged for a clean session without any */
     MIDGE_LOG_WILL,         /* the will of a connection that has ended was published: conn, topic, size of the payload */
     MIDGE_LOG_RECEIVED,     /* with trace: a packet came in: packet (its first byte), packet_id, topic, size of the packet */
-    MIDGE_LOG_SENT          /* with trace: a packet went out: likewise; code of a CONNACK */
+    MIDGE_LOG_SENT,         /* with trace: a packet went out: likewise; code of a CONNACK */
+    MIDGE_LOG_SUBSCRIBED,   /* with trace: topic, code = QoS granted */
+    MIDGE_LOG_UNSUBSCRIBED  /* with trace: topic */
 };
 
 struct midge_log {

@@ -226,7 +226,7 @@ static void delivery_done(struct midge *b, midge_index connection, midge_index d
         b->metrics.publish_sent++;
         b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
     }
-    if (b->config.policy.trace) {
+    if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
         struct midge_log record = {0};
         if (d->message != 0) {
             midge_record_message(b, &record, d->message);

@@ -73,7 +73,8 @@ void midge_drop_topic(struct midge *b, enum midge_reason reason, midge_index ses
 void midge_trace(struct midge *b, enum midge_log_event event, midge_index connection, uint8_t first, uint16_t packet_id,
                  struct midge_view topic, uint32_t size, uint8_t code)
 {
-    if (!b->config.policy.trace) {
+    uint8_t kind = event > MIDGE_LOG_SENT ? MIDGE_TRACE_SUBSCRIPTIONS : MIDGE_TRACE_PACKETS;
+    if ((b->config.policy.trace & kind) == 0) {
         return;
     }
     struct midge_log record = midge_record(b, event, MIDGE_NONE, connection);

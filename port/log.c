@@ -26,6 +26,10 @@ enum midge_log_level midge_log_level(const struct midge_log *record)
     case MIDGE_LOG_RECEIVED:
     case MIDGE_LOG_SENT:
         return MIDGE_LEVEL_DEBUG;
+    case MIDGE_LOG_SUBSCRIBED:
+        return MIDGE_LEVEL_SUBSCRIBE;
+    case MIDGE_LOG_UNSUBSCRIBED:
+        return MIDGE_LEVEL_UNSUBSCRIBE;
     case MIDGE_LOG_DROPPED:
         /* These two are how the rules are meant to work, and come with every message. */
         if (record->reason == MIDGE_QOS0_OFFLINE || record->reason == MIDGE_READ_DENIED) {
@@ -154,6 +158,18 @@ static void add_connected(struct midge_text *text, const struct midge_log *recor
     midge_text_add(text, " s).");
 }
 
+static void add_subscription(struct midge_text *text, const struct midge_log *record, const char *address)
+{
+    bool added = record->event == MIDGE_LOG_SUBSCRIBED;
+    add_client_and_address(text, record, address);
+    add_topic(text, added ? " subscribed to " : " unsubscribed from ", record);
+    if (added) {
+        midge_text_add(text, " with QoS ");
+        midge_text_add_number(text, record->code);
+    }
+    midge_text_add(text, ".");
+}
+
 void midge_log_line(struct midge_text *text, const struct midge_log *record, const char *address)
 {
     switch (record->event) {
@@ -200,6 +216,10 @@ void midge_log_line(struct midge_text *text, const struct midge_log *record, con
     case MIDGE_LOG_RECEIVED:
     case MIDGE_LOG_SENT:
         add_packet(text, record);
+        break;
+    case MIDGE_LOG_SUBSCRIBED:
+    case MIDGE_LOG_UNSUBSCRIBED:
+        add_subscription(text, record, address);
         break;
     }
 }

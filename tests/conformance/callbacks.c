@@ -14,9 +14,9 @@ const char *reason_name(enum midge_reason reason)
 
 const char *log_event_name(enum midge_log_event event)
 {
-    static const char *const names[] = {"CONNECTED",    "REFUSED", "DISCONNECTED", "DENIED", "DROPPED",
-                                        "SESSION_GONE", "WILL",    "RECEIVED",     "SENT"};
-    _Static_assert(sizeof names / sizeof *names == MIDGE_LOG_SENT + 1, "a name for each event");
+    static const char *const names[] = {"CONNECTED", "REFUSED",  "DISCONNECTED", "DENIED",     "DROPPED",     "SESSION_GONE",
+                                        "WILL",      "RECEIVED", "SENT",         "SUBSCRIBED", "UNSUBSCRIBED"};
+    _Static_assert(sizeof names / sizeof *names == MIDGE_LOG_UNSUBSCRIBED + 1, "a name for each event");
     return (unsigned)event < sizeof names / sizeof *names ? names[event] : "?";
 }
 

@@ -154,6 +154,8 @@ static void judge(struct world *w, const struct record *record)
         oracle_will_published(w, record);
         break;
     case MIDGE_LOG_SENT:
+    case MIDGE_LOG_SUBSCRIBED: /* nobody asks for these two */
+    case MIDGE_LOG_UNSUBSCRIBED:
         break;
     }
 }

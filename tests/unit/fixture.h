@@ -60,7 +60,7 @@ uint64_t fixture_drops(const struct midge *b, enum midge_reason reason);
 
 /* What the callbacks saw and are to answer. */
 struct fixture_callbacks {
-    uint32_t logs[MIDGE_LOG_SENT + 1]; /* by event */
+    uint32_t logs[MIDGE_LOG_UNSUBSCRIBED + 1]; /* by event */
     enum midge_reason last_reason;
     uint32_t last_size;
     char denied[32]; /* the topic that nobody may read, write or subscribe to */

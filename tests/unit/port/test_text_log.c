@@ -147,13 +147,24 @@ static void a_packet_is_one_line(void **state)
     assert_int_equal(midge_log_level(&record), MIDGE_LEVEL_DEBUG);
 }
 
+static void subscriptions_are_lines(void **state)
+{
+    (void)state;
+    struct midge_log record = {.event = MIDGE_LOG_SUBSCRIBED, .client_id = view("abc"), .topic = view("t/#"), .code = 1};
+    expect_line(&record, "Client abc at 127.0.0.1:5000 subscribed to \"t/#\" with QoS 1.");
+    assert_int_equal(midge_log_level(&record), MIDGE_LEVEL_SUBSCRIBE);
+    record.event = MIDGE_LOG_UNSUBSCRIBED;
+    expect_line(&record, "Client abc at 127.0.0.1:5000 unsubscribed from \"t/#\".");
+    assert_int_equal(midge_log_level(&record), MIDGE_LEVEL_UNSUBSCRIBE);
+}
+
 /* Every reason in every event makes a whole sentence, even where all strings are as long and as bad as they can be. */
 static void no_record_is_too_long(void **state)
 {
     (void)state;
     static uint8_t bad[128];
     memset(bad, 0xFF, sizeof(bad));
-    for (int event = MIDGE_LOG_CONNECTED; event <= MIDGE_LOG_SENT; event++) {
+    for (int event = MIDGE_LOG_CONNECTED; event <= MIDGE_LOG_UNSUBSCRIBED; event++) {
         for (int reason = 0; reason < MIDGE_REASON_COUNT; reason++) {
             struct midge_log record = {.event = (enum midge_log_event)event,
                                        .reason = (enum midge_reason)reason,
@@ -186,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_broken_rule_names_its_clause),
         cmocka_unit_test(losses_are_warnings),
         cmocka_unit_test(a_packet_is_one_line),
+        cmocka_unit_test(subscriptions_are_lines),
         cmocka_unit_test(no_record_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
