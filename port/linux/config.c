@@ -84,7 +84,9 @@ bool midge_config_finish(struct midge_configuration *config)
     if (settings->message_size_limit > 0 && (policy->packet_size_max == 0 || policy->packet_size_max > largest)) {
         policy->packet_size_max = largest;
     }
-    policy->trace = (settings->log.levels & 1u << MIDGE_LEVEL_DEBUG) != 0;
+    const unsigned subscriptions = 1u << MIDGE_LEVEL_SUBSCRIBE | 1u << MIDGE_LEVEL_UNSUBSCRIBE;
+    policy->trace = (settings->log.levels & 1u << MIDGE_LEVEL_DEBUG) != 0 ? MIDGE_TRACE_PACKETS : 0;
+    policy->trace |= (settings->log.levels & subscriptions) != 0 ? MIDGE_TRACE_SUBSCRIPTIONS : 0;
     midge_defaults_fill(settings);
     return true;
 }
@@ -200,6 +202,16 @@ static bool read_line(struct midge_configuration *config, char *line, char **dir
     return note_origin(config, i);
 }
 
+/* Whether to go on after a line: where it was good, or where all that are wrong are wanted. */
+static bool goes_on(struct midge_configuration *config, bool good)
+{
+    if (!good && config->complain != NULL) {
+        config->complain(config->error);
+        config->complaints++;
+    }
+    return good || config->complain != NULL;
+}
+
 /* Reads a whole file into `text`, as a string. */
 static bool read_text(struct midge_configuration *config, const char *path, char *text)
 {
@@ -269,7 +281,7 @@ static bool read_included(struct midge_configuration *config, const char *path)
         return false;
     }
     while ((line = next_line(config, &rest)) != NULL) {
-        if (!read_line(config, line, &directory)) {
+        if (!goes_on(config, read_line(config, line, &directory))) {
             return false;
         }
         if (directory != NULL) {
@@ -349,11 +361,12 @@ bool midge_config_read(struct midge_configuration *config, const char *path)
     }
     while ((line = next_line(config, &rest)) != NULL) {
         char *directory = NULL;
-        if (!read_line(config, line, &directory) || (directory != NULL && !read_directory(config, directory))) {
+        if (!goes_on(config, read_line(config, line, &directory)) ||
+            (directory != NULL && !goes_on(config, read_directory(config, directory)))) {
             return false;
         }
     }
-    return true;
+    return config->complaints == 0;
 }
 
 static bool same_place(const struct midge_listener_settings *a, const struct midge_listener_settings *b)

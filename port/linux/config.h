@@ -28,13 +28,15 @@ struct midge_configuration {
     struct midge_origin here;            /* the line that is being read */
     char paths[MIDGE_CONFIG_PATHS_SIZE]; /* the names of the files, one after the other */
     size_t paths_used;
+    void (*complain)(const char *error); /* gets what is wrong with a line, and the reading goes on; NULL: it ends */
+    unsigned complaints;                 /* how many it got */
     char error[MIDGE_CONFIG_ERROR_SIZE]; /* after a function has returned false: what is wrong, without a line end */
 };
 
 /* Starts with the defaults. */
 void midge_config_start(struct midge_configuration *config);
 
-/* Reads `path` and what it includes. */
+/* Reads `path` and what it includes. Returns false after the first line that is wrong, or, with `complain`, at the end. */
 bool midge_config_read(struct midge_configuration *config, const char *path);
 
 /* Adds a listener on the loopback addresses with the options of the default listener, as -p does. */

@@ -13,6 +13,8 @@
 
 #define PROVOKED_LINES_MAX 1000u
 #define PROVOKED_PERIOD_MS 1000u
+#define QUEUE_MAX 64u
+#define LOG_TOPIC "$SYS/broker/log/"
 
 static struct {
     struct midge_log_settings settings;
@@ -22,6 +24,12 @@ static struct {
     uint64_t period_ms; /* when the period began in which lines are counted */
     uint32_t provoked;  /* lines in this period */
     uint32_t left_out;  /* of them, those that were not written */
+    struct {
+        enum midge_log_level level;
+        char text[MIDGE_LOG_LINE_SIZE];
+    } queue[QUEUE_MAX]; /* lines for the topic; a line is logged while the core works, and published when it does not */
+    uint32_t queued;
+    uint32_t overrun; /* lines that the queue had no room for */
 } logger = {.settings = {.levels = ~0u, .destinations = MIDGE_LOG_TO_STDERR, .connections = true}, .file = -1, .syslog = -1};
 
 /* syslog(3) would allocate memory. */
@@ -77,7 +85,7 @@ static void write_line(int fd, const char *stamp, const char *line)
 static void write_syslog(enum midge_log_level level, const char *line)
 {
     /* The facility daemon and the severities of syslog. */
-    static const int severities[MIDGE_LEVEL_COUNT] = {3, 4, 5, 6, 7};
+    static const int severities[MIDGE_LEVEL_COUNT] = {3, 4, 5, 6, 7, 5, 5};
     char message[MIDGE_LOG_LINE_SIZE + 64];
     int size = snprintf(message, sizeof(message), "<%d>midge[%d]: %s", 3 * 8 + severities[level], (int)getpid(), line);
     if (logger.syslog < 0 || send(logger.syslog, message, (size_t)size, MSG_NOSIGNAL) < 0) {
@@ -112,7 +120,53 @@ static bool wanted(enum midge_log_level level)
     return (logger.settings.levels >> level & 1u) != 0;
 }
 
-static void emit(enum midge_log_level level, const char *line)
+/* A line about each packet would itself be packets. */
+static void queue_line(enum midge_log_level level, const char *stamp, const char *line)
+{
+    if (level == MIDGE_LEVEL_DEBUG) {
+        return;
+    }
+    if (logger.queued == QUEUE_MAX) {
+        logger.overrun++;
+        return;
+    }
+    logger.queue[logger.queued].level = level;
+    snprintf(logger.queue[logger.queued].text, MIDGE_LOG_LINE_SIZE, "%s%s", stamp, line);
+    logger.queued++;
+}
+
+static void publish_line(struct midge *broker, enum midge_log_level level, const char *line)
+{
+    /* As in Mosquitto. */
+    static const char *const topics[MIDGE_LEVEL_COUNT] = {LOG_TOPIC "E",
+                                                          LOG_TOPIC "W",
+                                                          LOG_TOPIC "N",
+                                                          LOG_TOPIC "I",
+                                                          LOG_TOPIC "D",
+                                                          LOG_TOPIC "M/subscribe",
+                                                          LOG_TOPIC "M/unsubscribe"};
+    const char *topic = topics[level];
+    (void)midge_publish(broker, (struct midge_view){(const uint8_t *)topic, (uint32_t)strlen(topic)},
+                        (struct midge_view){(const uint8_t *)line, (uint32_t)strlen(line)}, 0, false);
+}
+
+void midge_logger_publish(struct midge *broker)
+{
+    uint32_t count = logger.queued; /* publishing may add more, for the next time */
+    for (uint32_t i = 0; i < count; i++) {
+        publish_line(broker, logger.queue[i].level, logger.queue[i].text);
+    }
+    logger.queued -= count;
+    memmove(logger.queue, logger.queue + count, logger.queued * sizeof(logger.queue[0]));
+    if (logger.overrun > 0) {
+        char line[64];
+        snprintf(line, sizeof(line), "%u lines are missing here.", logger.overrun);
+        logger.overrun = 0;
+        publish_line(broker, MIDGE_LEVEL_WARNING, line);
+    }
+}
+
+static void emit(enum midge_log_level level, const char *line, bool about_topic)
 {
     char stamp[160];
     stamp_now(stamp, sizeof(stamp));
@@ -128,6 +182,9 @@ static void emit(enum midge_log_level level, const char *line)
     if ((logger.settings.destinations & MIDGE_LOG_TO_SYSLOG) != 0) {
         write_syslog(level, line);
     }
+    if ((logger.settings.destinations & MIDGE_LOG_TO_TOPIC) != 0 && !about_topic) {
+        queue_line(level, stamp, line);
+    }
 }
 
 void midge_logger_write(enum midge_log_level level, const char *format, ...)
@@ -138,7 +195,7 @@ void midge_logger_write(enum midge_log_level level, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(line, sizeof(line), format, arguments);
         va_end(arguments);
-        emit(level, line);
+        emit(level, line, false);
     }
 }
 
@@ -161,7 +218,7 @@ void midge_logger_provoked(enum midge_log_level level, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(line, sizeof(line), format, arguments);
         va_end(arguments);
-        emit(level, line);
+        emit(level, line, false);
     }
 }
 
@@ -174,6 +231,12 @@ static bool wants_record(const struct midge_log *record, enum midge_log_level le
     return wanted(level) && (!comes_or_goes || logger.settings.connections) && (!limited || admit());
 }
 
+/* What is lost of the log's topic must not add to it. */
+static bool is_log_topic(struct midge_view topic)
+{
+    return topic.size >= sizeof(LOG_TOPIC) - 1 && memcmp(topic.bytes, LOG_TOPIC, sizeof(LOG_TOPIC) - 1) == 0;
+}
+
 void midge_logger_record(const struct midge_log *record, const char *address)
 {
     char line[MIDGE_LOG_LINE_SIZE];
@@ -182,7 +245,7 @@ void midge_logger_record(const struct midge_log *record, const char *address)
     if (wants_record(record, level)) {
         midge_text_start(&text, line, sizeof(line));
         midge_log_line(&text, record, address);
-        emit(level, line);
+        emit(level, line, is_log_topic(record->topic));
     }
 }
 
@@ -190,7 +253,7 @@ void midge_logger_replace(const struct midge_log *record, const char *line)
 {
     enum midge_log_level level = midge_log_level(record);
     if (wants_record(record, level)) {
-        emit(level, line);
+        emit(level, line, is_log_topic(record->topic));
     }
 }
 
@@ -204,6 +267,9 @@ uint64_t midge_logger_turn(uint64_t now_ms)
         logger.period_ms = now_ms;
         logger.provoked = 0;
         logger.left_out = 0;
+    }
+    if (logger.queued > 0) {
+        return now_ms;
     }
     return logger.left_out > 0 ? logger.period_ms + PROVOKED_PERIOD_MS : UINT64_MAX;
 }

@@ -22,6 +22,9 @@ void midge_logger_record(const struct midge_log *record, const char *address);
 /* Likewise, where another line says it better. */
 void midge_logger_replace(const struct midge_log *record, const char *line);
 
+/* Publishes the lines that have come together for log_dest topic. */
+void midge_logger_publish(struct midge *broker);
+
 /* Tells the log the time, and writes how many lines were left out in a second that is over. Returns when it wants to be called
  * again, UINT64_MAX for never. */
 uint64_t midge_logger_turn(uint64_t now_ms);

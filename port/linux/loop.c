@@ -190,6 +190,7 @@ static uint64_t advance(struct midge_loop *loop)
     loop->transport.now_ms = now_ms;
     loop->timer_ms = midge_advance(loop->broker, now_ms);
     uint64_t next_ms = earlier(loop->timer_ms, midge_sys_turn(&loop->sys, loop->broker, now_ms));
+    midge_logger_publish(loop->broker);
     next_ms = earlier(next_ms, midge_gate_turn(loop->gate, now_ms));
     next_ms = earlier(next_ms, midge_transport_resume(&loop->transport));
     (void)midge_transport_expire(&loop->transport);

@@ -154,10 +154,17 @@ static int parse_command(struct command *command, int count, char **arguments)
 
 /* ---- The configuration ------------------------------------------------------------------------------------------------ */
 
+/* --test-config tells of all lines that are wrong. */
+static void complain(const char *error)
+{
+    (void)fail("%s", error);
+}
+
 /* Reads and completes the configuration that the command line asks for. */
 static bool load(struct midge_configuration *config)
 {
     midge_config_start(config);
+    config->complain = process.command.job == JOB_TEST_CONFIG ? complain : NULL;
     if (process.command.config_path != NULL && !midge_config_read(config, process.command.config_path)) {
         return false;
     }
@@ -363,7 +370,7 @@ int main(int count, char **arguments)
         return status;
     }
     if (!load(&process.config)) {
-        return fail("%s", process.config.error);
+        return process.config.complaints > 0 ? EXIT_FAILURE : fail("%s", process.config.error);
     }
     status = build(&process.config);
     if (status == EXIT_SUCCESS && process.command.job == JOB_TEST_CONFIG && !midge_gate_load(&process.gate, &process.config)) {

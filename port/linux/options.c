@@ -115,8 +115,10 @@ static bool set_inflight(struct midge_settings *settings, const char *value, boo
 /* The first line replaces the defaults, the others add to it. */
 static bool set_log_type(struct midge_settings *settings, const char *value, bool given_before)
 {
-    static const char *const names[] = {"error", "warning", "notice", "information", "debug"};
-    static const char *const others[] = {"none", "subscribe", "unsubscribe", "websockets"};
+    /* In the order of enum midge_log_level. */
+    static const char *const names[MIDGE_LEVEL_COUNT] = {"error", "warning",   "notice",     "information",
+                                                         "debug", "subscribe", "unsubscribe"};
+    static const char *const others[] = {"none", "websockets", "internal"};
     unsigned levels = 0;
     bool known = strcmp(value, "all") == 0;
     if (known) {
@@ -144,6 +146,8 @@ static bool set_log_dest(struct midge_settings *settings, const char *value, boo
         destination = MIDGE_LOG_TO_STDOUT;
     } else if (strcmp(value, "syslog") == 0) {
         destination = MIDGE_LOG_TO_SYSLOG;
+    } else if (strcmp(value, "topic") == 0) {
+        destination = MIDGE_LOG_TO_TOPIC;
     } else if (strncmp(value, "file", 4) == 0 && (value[4] == ' ' || value[4] == '\t')) {
         destination = MIDGE_LOG_TO_FILE;
         if (!midge_value_text(settings->log.path, sizeof(settings->log.path), value + 4 + strspn(value + 4, " \t"))) {
@@ -207,7 +211,7 @@ const struct midge_option midge_options[] = {
               "Restricts a TCP listener to one kind of address.")},
     {FUNCTION("max_connections", LISTENER_OWN, set_max_connections,
               "1 .. 16777214, or -1 for as many as global_max_connections", "Connections of a listener at once.")},
-    {FIXED("protocol", "mqtt", "WebSockets are not supported")},
+    {FIXED("protocol", "mqtt", "WebSockets are not supported; remove this listener")},
     {BOOL("set_tcp_nodelay", BROKER(tcp_nodelay), "Sends small packets at once (TCP_NODELAY).")},
     {BOOL("per_listener_settings", BROKER(per_listener),
           "true: the options that say who may connect and do what belong to listeners too. Comes before any of them.")},
@@ -300,11 +304,12 @@ const struct midge_option midge_options[] = {
     {LIMIT("topic_levels", topic_levels, 1, 65535, "Levels of a topic or filter; more cost the connection.")},
     /* what is told */
     {NUMBER("sys_interval", BROKER(sys_interval_s), 0, 65535, "Seconds between updates of $SYS; 0: $SYS is not published.")},
-    {FUNCTION("log_dest", BROKER_OWN, set_log_dest, "stderr, stdout, syslog, none, or file PATH; several lines add up",
-              "Where the log goes.")},
-    {FUNCTION("log_type", BROKER_OWN, set_log_type,
-              "error, warning, notice, information, debug, all, none (subscribe, unsubscribe and websockets log nothing)",
-              "What is logged; several lines add up. debug logs each packet.")},
+    {FUNCTION("log_dest", BROKER_OWN, set_log_dest, "stderr, stdout, syslog, topic, none, or file PATH; several lines add up",
+              "Where the log goes; topic: to $SYS/broker/log/E, W, N, I, M/subscribe, M/unsubscribe.")},
+    {FUNCTION(
+        "log_type", BROKER_OWN, set_log_type,
+        "error, warning, notice, information, debug, subscribe, unsubscribe, all, none (websockets and internal log nothing)",
+        "What is logged; several lines add up. debug logs each packet.")},
     {BOOL("connection_messages", BROKER(log.connections), "Logs clients that connect and disconnect.")},
     {BOOL("log_timestamp", BROKER(log.timestamp), "Starts each line of the log with the time.")},
     {TEXT("log_timestamp_format", BROKER(log.timestamp_format), sizeof(((struct midge_settings *)0)->log.timestamp_format),

@@ -40,7 +40,13 @@ struct midge_listener_settings {
 };
 
 /* Where log lines go; several are possible. */
-enum midge_log_destination { MIDGE_LOG_TO_STDERR = 1, MIDGE_LOG_TO_STDOUT = 2, MIDGE_LOG_TO_FILE = 4, MIDGE_LOG_TO_SYSLOG = 8 };
+enum midge_log_destination {
+    MIDGE_LOG_TO_STDERR = 1,
+    MIDGE_LOG_TO_STDOUT = 2,
+    MIDGE_LOG_TO_FILE = 4,
+    MIDGE_LOG_TO_SYSLOG = 8,
+    MIDGE_LOG_TO_TOPIC = 16
+};
 
 struct midge_log_settings {
     unsigned levels;       /* a bit for each enum midge_log_level */

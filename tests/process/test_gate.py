@@ -271,7 +271,8 @@ class TestPasswd(GateCase):
     def test_wrong_commands(self):
         self.users.write_text("", encoding="ascii")
         for arguments in ((), (self.users,), ("-x", self.users, "a"), ("-D", "-b", self.users, "a", "b"),
-                          ("-U", self.users, "a"), ("-i", "0", "-b", self.users, "a", "b"), ("-b", self.users, "a:b", "c"), ("-b", self.users, "", "c")):
+                          ("-U", self.users, "a"), ("-i", "0", "-b", self.users, "a", "b"), ("-b", self.users, "a:b", "c"),
+                          ("-b", self.users, "", "c")):
             result = self.passwd(*arguments)
             self.assertEqual(1, result.returncode, arguments)
             self.assertEqual(1, result.stderr.count("\n"), result.stderr)

@@ -422,6 +422,29 @@ class TestReports(Case):
         self.midge.wait_log(r"Received PUBLISH from talker \(d0, q1, r0, m1, \"t\", \d+ bytes\)")
         self.midge.wait_log("Sending PUBACK to talker")
 
+    def test_log_type_subscribe(self):
+        self.start("log_type subscribe", "log_type unsubscribe", "log_type information", "max_qos 1")
+        client = self.client("c")
+        client.subscribe(("a/#", 2), ("b", 0))
+        client.send(wire.packet(wire.UNSUBSCRIBE, 2, b"\0\7" + wire.text("b")))
+        self.midge.wait_log(r'Client c at 127\.0\.0\.1:\d+ subscribed to "a/#" with QoS 1\.')
+        self.midge.wait_log(r'Client c at \S+ subscribed to "b" with QoS 0\.')
+        self.midge.wait_log(r'Client c at \S+ unsubscribed from "b"\.')
+        self.assertFalse([line for line in self.midge.log if "New client" in line or "Received" in line])
+
+    def test_log_dest_topic(self):
+        self.start("log_dest topic", "log_dest stderr", "log_type all", "log_timestamp false")
+        watcher = self.client("watcher")
+        watcher.subscribe(("$SYS/broker/log/#", 0))
+        self.client("other").subscribe(("x/y", 0))
+        self.code("", clean=False)
+        found = {}
+        while not {"N", "M/subscribe"} <= found.keys() or "refused with return code 2" not in found["N"]:
+            message = watcher.receive_publish()
+            found[message.topic[len("$SYS/broker/log/"):]] = message.payload.decode()
+        self.assertRegex(found["M/subscribe"], r'^Client \S+ at 127\.0\.0\.1:\d+ subscribed to "[^"]+" with QoS 0\.$')
+        self.assertNotIn("D", found)
+
     def test_connection_messages(self):
         self.start("connection_messages false", "max_qos 1")
         self.client("quiet").disconnect()

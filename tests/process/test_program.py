@@ -69,6 +69,13 @@ class TestCommandLine(unittest.TestCase):
             self.assert_fails(run("-c", path), path, "2", word)
         self.assertEqual(0, run("-c", config(self, "max_qos 2\n"), "--test-config").returncode)
 
+    def test_all_lines_that_are_wrong_are_told(self):
+        path = config(self, "max_qos 3\nmax_qos 1\nnonsense\nmount_point x\n")
+        self.assert_fails(run("-c", path), f"{path}:1:")
+        result = run("-c", path, "--test-config")
+        self.assertEqual(1, result.returncode)
+        self.assertEqual(["1", "3", "4"], re.findall(rf"^midge: {re.escape(path)}:(\d+): ", result.stderr, re.M))
+
     def test_table_of_memory_adds_up(self):
         result = run("-c", config(self, "max_connections 100\nlimit_blocks 1000\n"), "--memory")
         self.assertEqual(0, result.returncode)

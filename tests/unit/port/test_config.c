@@ -327,16 +327,19 @@ static void log_lines_add_up(void **state)
     assert_int_equal(log->levels, 1u << MIDGE_LEVEL_ERROR | 1u << MIDGE_LEVEL_WARNING);
     assert_int_equal(log->destinations, MIDGE_LOG_TO_STDOUT | MIDGE_LOG_TO_FILE);
     assert_string_equal(log->path, "/tmp/a b");
-    assert_false(config.settings.core.policy.trace);
+    assert_int_equal(config.settings.core.policy.trace, 0);
     assert_true(read_text("log_type all\nlog_dest none\n"));
-    assert_true(config.settings.core.policy.trace);
+    assert_int_equal(config.settings.core.policy.trace, MIDGE_TRACE_PACKETS | MIDGE_TRACE_SUBSCRIPTIONS);
     assert_int_equal(log->destinations, 0);
+    assert_true(read_text("log_type error\nlog_type unsubscribe\n"));
+    assert_int_equal(config.settings.core.policy.trace, MIDGE_TRACE_SUBSCRIPTIONS);
     assert_true(read_text("log_type none\n"));
     assert_int_equal(log->levels, 0);
     assert_true(read_text("log_type subscribe\nlog_dest syslog\nlog_timestamp_format %H:%M\n"));
     assert_string_equal(log->timestamp_format, "%H:%M");
     assert_false(read_text("log_type chatter\n"));
-    assert_false(read_text("log_dest topic\n"));
+    assert_true(read_text("log_dest topic\n"));
+    assert_int_equal(log->destinations, MIDGE_LOG_TO_TOPIC);
     assert_false(read_text("log_dest file\n"));
 }
 
