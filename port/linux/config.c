@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "config.h"
 
+#include "lines.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -9,13 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILE_SIZE_MAX 262144u
-
-/* The texts of the main file and of the included file that are being read. */
-static char main_text[FILE_SIZE_MAX];
-static char included_text[FILE_SIZE_MAX];
-
-static const char spaces[] = " \t\r";
+static const char spaces[] = " \t";
 
 void midge_config_start(struct midge_configuration *config)
 {
@@ -167,17 +163,10 @@ static bool note_origin(struct midge_configuration *config, size_t i)
     return true;
 }
 
-/* Takes one line without its end. An include_dir is left to the caller, in *directory. */
+/* Takes one line. An include_dir is left to the caller, in *directory. */
 static bool read_line(struct midge_configuration *config, char *line, char **directory)
 {
-    char *name = line + strspn(line, spaces);
-    size_t size = strlen(name);
-    while (size > 0 && strchr(spaces, name[size - 1]) != NULL) {
-        name[--size] = '\0';
-    }
-    if (name[0] == '#' || name[0] == '\0') {
-        return true;
-    }
+    char *name = line;
     char *value = name + strcspn(name, spaces);
     if (*value != '\0') {
         *value++ = '\0';
@@ -212,44 +201,17 @@ static bool goes_on(struct midge_configuration *config, bool good)
     return good || config->complain != NULL;
 }
 
-/* Reads a whole file into `text`, as a string. */
-static bool read_text(struct midge_configuration *config, const char *path, char *text)
-{
-    size_t used = 0;
-    ssize_t got = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        do {
-            got = read(fd, text + used, FILE_SIZE_MAX - used);
-            used += got > 0 ? (size_t)got : 0;
-        } while (got > 0 && used < FILE_SIZE_MAX);
-        int error = errno;
-        close(fd);
-        errno = error;
-    }
-    if (got < 0) {
-        snprintf(config->error, sizeof(config->error), "cannot read %.*s: %s; check the path and its permissions",
-                 (int)MIDGE_PATH_SIZE, path, strerror(errno));
-        return false;
-    }
-    if (used == FILE_SIZE_MAX || memchr(text, '\0', used) != NULL) {
-        snprintf(config->error, sizeof(config->error), "%.*s is not a configuration: it %s", (int)MIDGE_PATH_SIZE, path,
-                 used == FILE_SIZE_MAX ? "is larger than 256 KB" : "contains a byte 0");
-        return false;
-    }
-    text[used] = '\0';
-    return true;
-}
-
-/* Begins a file: its lines are in `text` afterwards, its name is kept for messages. */
-static bool open_file(struct midge_configuration *config, const char *path, char *text)
+/* Begins a file; its name is kept for messages. */
+static bool open_file(struct midge_configuration *config, const char *path, struct midge_lines *lines)
 {
     size_t size = strlen(path) + 1;
     if (size > MIDGE_PATH_SIZE || size > sizeof(config->paths) - config->paths_used) {
         snprintf(config->error, sizeof(config->error), "the path %.64s... is too long, or there are too many files", path);
         return false;
     }
-    if (!read_text(config, path, text)) {
+    if (!midge_lines_open(lines, path)) {
+        snprintf(config->error, sizeof(config->error), "cannot read %s: %s; check the path and its permissions", path,
+                 strerror(errno));
         return false;
     }
     config->here = (struct midge_origin){config->paths + config->paths_used, 0};
@@ -258,39 +220,39 @@ static bool open_file(struct midge_configuration *config, const char *path, char
     return true;
 }
 
-/* Cuts the next line from *rest; NULL after the last. */
-static char *next_line(struct midge_configuration *config, char **rest)
+/* The next line; NULL after the last, and where *good becomes false. */
+static char *next_line(struct midge_configuration *config, struct midge_lines *lines, bool *good)
 {
-    char *line = *rest;
-    if (*line == '\0') {
-        return NULL;
+    char *line = midge_lines_next(lines);
+    config->here.line = lines->line;
+    if (line == NULL && lines->wrong != NULL) {
+        snprintf(config->error, sizeof(config->error), "%s:%u: %s; this is no configuration", config->here.file, lines->line,
+                 lines->wrong);
+        *good = false;
     }
-    char *end = strchrnul(line, '\n');
-    *rest = *end == '\0' ? end : end + 1;
-    *end = '\0';
-    config->here.line++;
     return line;
 }
 
 static bool read_included(struct midge_configuration *config, const char *path)
 {
-    char *rest = included_text;
+    struct midge_lines lines;
     char *line;
     char *directory = NULL;
-    if (!open_file(config, path, included_text)) {
+    bool good = true;
+    if (!open_file(config, path, &lines)) {
         return false;
     }
-    while ((line = next_line(config, &rest)) != NULL) {
-        if (!goes_on(config, read_line(config, line, &directory))) {
-            return false;
-        }
+    while (good && (line = next_line(config, &lines, &good)) != NULL) {
+        good = goes_on(config, read_line(config, line, &directory));
         if (directory != NULL) {
             size_t used = error_at(config, &config->here, "include_dir");
             snprintf(config->error + used, sizeof(config->error) - used, "only the file given with -c can include others");
-            return false;
+            good = goes_on(config, false);
+            directory = NULL;
         }
     }
-    return true;
+    midge_lines_close(&lines);
+    return good;
 }
 
 /* A directory entry as getdents64 gives it. The readdir of the C library would allocate memory. */
@@ -354,19 +316,19 @@ static bool read_directory(struct midge_configuration *config, const char *direc
 
 bool midge_config_read(struct midge_configuration *config, const char *path)
 {
-    char *rest = main_text;
+    struct midge_lines lines;
     char *line;
-    if (!open_file(config, path, main_text)) {
+    bool good = true;
+    if (!open_file(config, path, &lines)) {
         return false;
     }
-    while ((line = next_line(config, &rest)) != NULL) {
+    while (good && (line = next_line(config, &lines, &good)) != NULL) {
         char *directory = NULL;
-        if (!goes_on(config, read_line(config, line, &directory)) ||
-            (directory != NULL && !goes_on(config, read_directory(config, directory)))) {
-            return false;
-        }
+        good = goes_on(config, read_line(config, line, &directory)) &&
+               (directory == NULL || goes_on(config, read_directory(config, directory)));
     }
-    return config->complaints == 0;
+    midge_lines_close(&lines);
+    return good && config->complaints == 0;
 }
 
 static bool same_place(const struct midge_listener_settings *a, const struct midge_listener_settings *b)
