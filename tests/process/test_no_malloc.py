@@ -6,11 +6,14 @@ A sample program that does allocate is run the same way and must be caught.
 """
 
 import argparse
+import base64
+import hashlib
 import os
 import pathlib
 import random
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -117,16 +120,54 @@ def bad_clients(address, number):
         client.cut()
 
 
+def users(address, number):
+    """Logins that succeed and that fail, rights that allow and that deny."""
+    good = [("alice", "pw"), ("old", "pw")]
+    bad = [("alice", "wrong"), ("nobody", "pw"), ("old", "wrong")]
+    for name, password in good + bad[number:number + 1]:  # each failure delays the next
+        client = wire.Client(address)
+        code = client.connect(f"{name}-{number}", username=name, password=password)[1]
+        assert (code == 0) == (password == "pw" and name != "nobody"), (name, password, code)
+        if code == 0:
+            assert client.subscribe(("secret/#", 0), ("#", 1))[0] == (0x80 if name == "alice" else 0)
+            client.publish("secret/1", "x", 1)
+            client.publish(f"own/{name}-{number}", "x", 1)
+        client.cut()
+    waiting = wire.Client(address)
+    waiting.send(wire.connect_packet("waiting", username="slow", password="pw"))
+    waiting.cut()
+
+
 class TestMidge(unittest.TestCase):
+    def files(self, folder):
+        """A configuration with all that the gate can do, and its files."""
+        folder = pathlib.Path(folder)
+        create = ["-c"]
+        for name, iterations in (("alice", 100), ("slow", 100000)):
+            subprocess.run([OPTIONS.midge, "passwd", *create, "-i", str(iterations), "-b", folder / "users", name, "pw"],
+                           check=True)
+            create = []
+        digest = base64.b64encode(hashlib.sha512(b"pwsalt").digest()).decode()
+        with open(folder / "users", "a", encoding="ascii") as file:
+            file.write(f"old:$6${base64.b64encode(b'salt').decode()}${digest}\n")
+        (folder / "rights").write_text("topic #\ntopic read $SYS/#\nuser alice\ntopic deny secret/#\ntopic #\nuser old\n"
+                                       "topic #\npattern own/%c\n", encoding="ascii")
+        path = folder / "midge.conf"
+        path.write_text(f"listener 0 127.0.0.1\nallow_anonymous true\nsys_interval 1\nlog_timestamp_format %FT%T\n"
+                        f"password_file {folder}/users\nacl_file {folder}/rights\nlog_dest topic\nlog_dest stderr\n"
+                        f"max_message_rate 100000\nmax_connections_per_address 1000\nauto_id_prefix auto-\n",
+                        encoding="ascii")
+        return path
+
     def test_never_allocates_after_start(self):
-        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-            file.write("listener 0 127.0.0.1\nallow_anonymous true\nsys_interval 1\nlog_timestamp_format %FT%T\n")
-            file.flush()
-            midge = start_armed(self, OPTIONS.midge, "-c", file.name, "-v")
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.files(folder)
+            midge = start_armed(self, OPTIONS.midge, "-c", str(path), "-v")
             address = midge.address()
             for number in range(ROUNDS):
                 good_clients(address, number)
                 bad_clients(address, number)
+                users(address, number)
                 midge.signal(signal.SIGUSR1)
                 midge.wait_log("audit: ok", number + 1)
                 midge.signal(signal.SIGHUP)
