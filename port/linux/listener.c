@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "listener.h"
 
+#include "occupant.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -82,9 +84,13 @@ static int open_socket(struct midge_listeners *listeners, const struct addrinfo 
 static void explain(char *text, size_t size, const char *address, unsigned port, int error)
 {
     const char *advice = "check the address and the port";
+    char occupied[192];
     if (error == EADDRINUSE) {
-        advice =
-            "another program has it: end that, or take another port with -p PORT or \"listener PORT\" in the configuration";
+        char occupant[64];
+        midge_occupant((uint16_t)port, occupant, sizeof(occupant));
+        snprintf(occupied, sizeof(occupied),
+                 "%s has it: end that, or take another port with -p PORT or \"listener PORT\" in the configuration", occupant);
+        advice = occupied;
     } else if (error == EACCES) {
         advice = "ports below 1024 are for root: take another port with -p PORT or \"listener PORT\" in the configuration";
     } else if (error == EADDRNOTAVAIL) {

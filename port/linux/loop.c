@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "logger.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -85,6 +86,7 @@ static void read_signals(struct midge_loop *loop)
         } else if (info.ssi_signo == SIGUSR1) {
             audit(loop);
         } else {
+            midge_notify_stopping();
             loop->stopping = true;
         }
     }
@@ -199,6 +201,7 @@ static uint64_t advance(struct midge_loop *loop)
     }
     next_ms = earlier(next_ms, midge_transport_expire(&loop->transport));
     next_ms = earlier(next_ms, midge_logger_turn(now_ms));
+    next_ms = earlier(next_ms, midge_notify_turn(now_ms));
     if (loop->accept_again_ms != 0) {
         if (loop->accept_again_ms <= now_ms) {
             pause_accepting(loop, false);

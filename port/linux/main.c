@@ -8,7 +8,9 @@
 #include "logger.h"
 #include "loop.h"
 #include "memory.h"
+#include "notify.h"
 #include "passwd.h"
+#include "privileges.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+/* The exit status where the command line or the configuration is wrong, so that another start would not help. */
+#define EXIT_WRONG 2
 
 enum job { JOB_RUN, JOB_MEMORY, JOB_TEST_CONFIG };
 
@@ -39,7 +44,9 @@ static struct {
     struct midge_memory memory;
     struct midge_loop loop;
     struct midge_gate gate;
-} process;
+    struct midge_user user;
+    int pid_file; /* -1: none */
+} process = {.pid_file = -1};
 
 static const char usage[] =
     "usage: midge [-c FILE] [-p PORT] [-v] [-h] [--version] [--memory] [--test-config] [--options]\n"
@@ -55,7 +62,9 @@ static const char usage[] =
     "      --test-config   check the configuration and end\n"
     "      --options       print the options that a configuration can have\n"
     "\n"
-    "SIGHUP reads the configuration again, SIGTERM and SIGINT end the program, SIGUSR1 checks its data structures.\n";
+    "SIGHUP reads the configuration again, SIGTERM and SIGINT end the program, SIGUSR1 checks its data structures.\n"
+    "Exit status: 0 after such an end, 1 where the system does not let it start, 2 where the command line or the\n"
+    "configuration is wrong.\n";
 
 /* The one line that says why there is no start. */
 __attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
@@ -212,14 +221,16 @@ static void report_fixed(const struct midge_settings *old, const struct midge_se
     if (strcmp(old->pid_path, new->pid_path) != 0) {
         midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: pid_file changes at the next start only.");
     }
+    if (strcmp(old->user, new->user) != 0) {
+        midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: user changes at the next start only.");
+    }
 }
 
-/* SIGHUP. What is wrong leaves everything as it was. */
-static void reload(void *context)
+/* Reads the configuration again. What is wrong leaves everything as it was. */
+static void read_again(void)
 {
     struct midge_configuration *new = &process.reloaded;
     size_t wrong = 0;
-    (void)context;
     bool moved = false;
     if (!load(new) || !midge_config_align(new, &process.config.settings, &moved)) {
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
@@ -248,6 +259,15 @@ static void reload(void *context)
     midge_logger_write(MIDGE_LEVEL_NOTICE, "Reload: the configuration was read again.");
 }
 
+/* SIGHUP */
+static void reload(void *context)
+{
+    (void)context;
+    midge_notify_reloading();
+    read_again();
+    midge_notify_ready();
+}
+
 /* ---- The start -------------------------------------------------------------------------------------------------------- */
 
 /* Builds the broker in memory of its own. */
@@ -274,16 +294,44 @@ static int build(struct midge_configuration *config)
     process.loop.broker = midge_init(process.memory.core, process.memory.core_size, &config->settings.core, &wrong);
     if (process.loop.broker == NULL) {
         midge_config_explain(config, wrong);
-        return fail("%s", config->error);
+        fail("%s", config->error);
+        return EXIT_WRONG;
     }
     return EXIT_SUCCESS;
 }
 
+/* O_NOFOLLOW: in a directory that the user may write, a link must not make root write elsewhere. */
 static int write_pid_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0 || close(fd) != 0) {
+    if (path[0] == '\0') {
+        return EXIT_SUCCESS;
+    }
+    process.pid_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (process.pid_file < 0 || dprintf(process.pid_file, "%d\n", (int)getpid()) < 0) {
         return fail("cannot write pid_file %s: %s", path, strerror(errno));
+    }
+    return EXIT_SUCCESS;
+}
+
+/* Who is no longer root may be unable to remove the file, but can still empty it. */
+static void remove_pid_file(const char *path)
+{
+    if (process.pid_file >= 0 && unlink(path) != 0) {
+        int failed = ftruncate(process.pid_file, 0);
+        (void)failed;
+    }
+}
+
+/* Becomes the user that serves. What only root may open is open by now; the log is not, since the user has to be able to open
+ * it again on a reload. */
+static int become_user(const struct midge_settings *settings)
+{
+    char error[512];
+    if ((settings->log.destinations & MIDGE_LOG_TO_FILE) != 0) {
+        midge_user_create_file(&process.user, settings->log.path);
+    }
+    if (!midge_user_become(&process.user, error, sizeof(error))) {
+        return fail("%s", error);
     }
     return EXIT_SUCCESS;
 }
@@ -311,6 +359,7 @@ static void report_start(const struct midge_settings *settings, uint32_t connect
                                    : "a listener can be reached from other hosts, allow_anonymous is not set");
         }
     }
+    midge_user_report(&process.user, settings->user);
 }
 
 static int run(const struct midge_settings *settings)
@@ -323,7 +372,8 @@ static int run(const struct midge_settings *settings)
     }
     process.gate.beyond_loopback = process.listeners.beyond_loopback;
     if (!midge_gate_load(&process.gate, &process.config)) {
-        return fail("%s", process.config.error);
+        fail("%s", process.config.error);
+        return EXIT_WRONG;
     }
     loop->transport.broker = loop->broker;
     loop->transport.slots = process.memory.slots;
@@ -341,23 +391,38 @@ static int run(const struct midge_settings *settings)
     if (!midge_loop_open(loop)) {
         return fail("cannot set up the event loop: %s", strerror(errno));
     }
-    if (!midge_logger_open(&settings->log)) {
-        return fail("cannot write the log file %s: %s", settings->log.path, strerror(errno));
-    }
-    if (settings->pid_path[0] != '\0' && write_pid_file(settings->pid_path) != EXIT_SUCCESS) {
+    midge_notify_open();
+    if (write_pid_file(settings->pid_path) != EXIT_SUCCESS || become_user(settings) != EXIT_SUCCESS) {
         return EXIT_FAILURE;
+    }
+    if (!midge_logger_open(&settings->log)) {
+        return fail("cannot write the log file %s: %s; its user is %s (option user)", settings->log.path, strerror(errno),
+                    process.user.change ? process.user.name : "who starts Midge");
     }
     midge_sys_start(&loop->sys, settings->sys_interval_s * 1000, settings->core.limits.topic_nodes > 0, midge_loop_clock_ms());
     midge_sys_add(&loop->sys, (struct midge_sys_own){"logins/failed", &process.gate.logins.failed});
     midge_sys_add(&loop->sys, (struct midge_sys_own){"connections/refused", &process.gate.refused});
     midge_sys_add(&loop->sys, (struct midge_sys_own){"stalls/rate", &loop->transport.pauses});
     report_start(settings, connections);
+    midge_notify_ready();
     midge_loop_run(loop);
     midge_listeners_close(&process.listeners);
-    if (settings->pid_path[0] != '\0') {
-        unlink(settings->pid_path);
-    }
+    remove_pid_file(settings->pid_path);
     return EXIT_SUCCESS;
+}
+
+/* Loads the configuration and looks up its user. */
+static bool prepare(struct midge_configuration *config)
+{
+    char reason[256];
+    if (!load(config)) {
+        return false;
+    }
+    if (!midge_user_find(&process.user, config->settings.user, reason, sizeof(reason))) {
+        midge_config_wrong(config, SIZE_MAX, "user", "%s", reason);
+        return false;
+    }
+    return true;
 }
 
 int main(int count, char **arguments)
@@ -365,16 +430,19 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "passwd") == 0) {
         return midge_passwd(count - 1, arguments + 1);
     }
-    int status = parse_command(&process.command, count, arguments);
-    if (status != EXIT_SUCCESS) {
-        return status;
+    if (parse_command(&process.command, count, arguments) != EXIT_SUCCESS) {
+        return EXIT_WRONG;
     }
-    if (!load(&process.config)) {
-        return process.config.complaints > 0 ? EXIT_FAILURE : fail("%s", process.config.error);
+    if (!prepare(&process.config)) {
+        if (process.config.complaints == 0) {
+            fail("%s", process.config.error);
+        }
+        return EXIT_WRONG;
     }
-    status = build(&process.config);
+    int status = build(&process.config);
     if (status == EXIT_SUCCESS && process.command.job == JOB_TEST_CONFIG && !midge_gate_load(&process.gate, &process.config)) {
-        return fail("%s", process.config.error);
+        fail("%s", process.config.error);
+        return EXIT_WRONG;
     }
     if (status != EXIT_SUCCESS || process.command.job == JOB_TEST_CONFIG) {
         return status;

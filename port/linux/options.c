@@ -218,6 +218,8 @@ const struct midge_option midge_options[] = {
     {FUNCTION("include_dir", BROKER_OWN, set_include_dir, "a directory",
               "Reads all files in it that end with .conf, by name.")},
     {TEXT("pid_file", BROKER(pid_path), MIDGE_PATH_SIZE, "a path", "Holds the process identifier while Midge runs.")},
+    {TEXT("user", BROKER(user), MIDGE_USER_SIZE, "the name of a user, up to 63 bytes",
+          "Whom Midge becomes when root starts it; without this line midge, or nobody where there is no midge.")},
     /* who may connect */
     {FUNCTION("allow_anonymous", SECURITY_OWN, set_allow_anonymous, "true or false",
               "Whether clients without a user name may connect. Without this line: only where every listener is on a loopback "

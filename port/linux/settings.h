@@ -11,6 +11,7 @@
 #define MIDGE_ADDRESS_SIZE 256u
 #define MIDGE_PATH_SIZE 1024u
 #define MIDGE_UNIX_PATH_SIZE 108u /* of a socket, with the terminator */
+#define MIDGE_USER_SIZE 64u
 
 #define MIDGE_PREFIX_SIZE 64u
 
@@ -81,6 +82,7 @@ struct midge_settings {
     uint32_t byte_rate;                        /* bytes a second from each client; 0: any */
     struct midge_log_settings log;
     char pid_path[MIDGE_PATH_SIZE];
+    char user[MIDGE_USER_SIZE]; /* "": as midge_user_find decides */
 };
 
 /* The listener that an option of listeners belongs to at this point of the configuration. */

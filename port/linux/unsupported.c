@@ -44,7 +44,6 @@ static const struct unsupported options[] = {
     {"http_dir", "there are no WebSockets: remove the line"},
     {"websockets_*", "there are no WebSockets: remove the line"},
     {"upgrade_outgoing_qos", "remove the line"},
-    {"user", "start Midge as that user: remove the line"},
     {"connection", BRIDGE},
     {"address*", BRIDGE},
     {"topic", BRIDGE},

@@ -38,7 +38,8 @@ class Case(unittest.TestCase):
         self.path = self.folder / "midge.conf"
 
     def write(self, *lines):
-        self.path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        """Writes the configuration. Root stays root: it alone may open the folder again on a reload."""
+        self.path.write_text("".join(f"{line}\n" for line in (*lines, "user root")), encoding="utf-8")
 
     def start(self, *lines, listener="listener 0 127.0.0.1", command=()):
         """Midge with this configuration."""

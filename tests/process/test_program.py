@@ -97,7 +97,8 @@ class TestRunning(unittest.TestCase):
         return midge
 
     def test_port_option_is_loopback_and_anonymous(self):
-        midge = self.start("-p", "0")
+        # As root it stays root, or else only a capability would let the test look at its descriptors.
+        midge = self.start("-p", "0", "-c", config(self, "user root\n"))
         client = wire.connected(midge.address(), "somebody")
         self.addCleanup(client.socket.close)
         inodes = {link.readlink().name for link in pathlib.Path(f"/proc/{midge.process.pid}/fd").iterdir() if link.is_symlink()}
