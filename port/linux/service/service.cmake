@@ -48,10 +48,11 @@ set(CPACK_PACKAGE_NAME ${package})
 set(CPACK_PACKAGE_VERSION ${version})
 set(CPACK_PACKAGE_CONTACT "Midge developers <developers@midge.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "MQTT 3.1.1 broker whose memory is known before it starts")
-set(CPACK_PACKAGE_DESCRIPTION "Midge serves MQTT 3.1 and 3.1.1 clients on gateways and other small machines. It reads configurations
-in the syntax of mosquitto.conf, takes its memory when it starts, and gives each limit a
-name. When a queue is full, a publisher waits for a bounded time, and then a policy decides
-that the operator chose.")
+set(CPACK_PACKAGE_DESCRIPTION "Midge serves MQTT 3.1.1 clients on gateways and other small
+machines. It reads configurations in the syntax of mosquitto.conf, takes its
+memory when it starts, and gives each limit a name. When a queue is full, a
+publisher waits for a bounded time, and then a policy decides that the
+operator chose.")
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_SET_DESTDIR ON) # the configuration lies outside of the prefix
 set(CPACK_INSTALL_PREFIX /usr)
