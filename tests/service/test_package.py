@@ -29,6 +29,7 @@ FILES = {
     "lib/systemd/system/midge.service": 0o644,
     "sbin/midge": 0o755,
     f"share/doc/{PACKAGE}/README.md": 0o644,
+    f"share/doc/{PACKAGE}/changelog.gz": 0o644,
     f"share/doc/{PACKAGE}/copyright": 0o644,
     "share/man/man5/midge.conf.5.gz": 0o644,
     "share/man/man8/midge.8.gz": 0o644,

@@ -3,6 +3,7 @@ set(service ${PROJECT_SOURCE_DIR}/port/linux/service)
 set(man ${PROJECT_SOURCE_DIR}/port/linux/man)
 set(work ${PROJECT_BINARY_DIR}/service)
 set(package midge-broker) # Debian has another midge
+set(contact "Midge developers <developers@midge.invalid>")
 file(MAKE_DIRECTORY ${work})
 
 file(STRINGS ${PROJECT_SOURCE_DIR}/broker/midge.h version REGEX "^#define MIDGE_VERSION ")
@@ -37,6 +38,17 @@ install(TARGETS midge RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 set(documents ${CMAKE_INSTALL_DATADIR}/doc/${package})
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${documents})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${documents} RENAME copyright)
+string(TIMESTAMP now "%a, %d %b %Y %H:%M:%S +0000" UTC)
+file(WRITE ${work}/changelog "${package} (${version}) unstable; urgency=medium
+
+  * Made from the sources of Midge ${version}.
+
+ -- ${contact}  ${now}
+")
+if(MIDGE_GZIP)
+    execute_process(COMMAND ${MIDGE_GZIP} -9nf ${work}/changelog)
+    install(FILES ${work}/changelog.gz DESTINATION ${documents})
+endif()
 install(CODE "set(MIDGE_SERVICE \"${service}\")
 set(MIDGE_WORK \"${work}\")
 set(MIDGE_SBINDIR \"${CMAKE_INSTALL_SBINDIR}\")")
@@ -46,7 +58,7 @@ install(SCRIPT ${service}/install.cmake)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME ${package})
 set(CPACK_PACKAGE_VERSION ${version})
-set(CPACK_PACKAGE_CONTACT "Midge developers <developers@midge.invalid>")
+set(CPACK_PACKAGE_CONTACT ${contact})
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "MQTT 3.1.1 broker whose memory is known before it starts")
 set(CPACK_PACKAGE_DESCRIPTION "Midge serves MQTT 3.1.1 clients on gateways and other small
 machines. It reads configurations in the syntax of mosquitto.conf, takes its
@@ -62,7 +74,7 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXE
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers (>= 1.54~)")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${service}/conffiles ${service}/postinst ${service}/prerm ${service}/postrm)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 include(CPack)
