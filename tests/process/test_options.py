@@ -9,11 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
-from process import DEADLINE_S, Process
+from process import DEADLINE_S, FolderCase, Process
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 import wire  # noqa: E402
@@ -30,16 +29,10 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.path = self.folder / "midge.conf"
-
+class Case(FolderCase):
     def write(self, *lines):
-        """Writes the configuration. Root stays root: it alone may open the folder again on a reload."""
-        self.path.write_text("".join(f"{line}\n" for line in (*lines, "user root")), encoding="utf-8")
+        """Root stays root, or else only a capability would let the test look at its descriptors."""
+        super().write(*lines, "user root")
 
     def start(self, *lines, listener="listener 0 127.0.0.1", command=()):
         """Midge with this configuration."""

@@ -8,14 +8,13 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process")]
 import wire  # noqa: E402
-from process import DEADLINE_S, Process  # noqa: E402
+from process import DEADLINE_S, FolderCase, Process  # noqa: E402
 
 OPTIONS = None
 
@@ -46,12 +45,9 @@ class Manager:
         return found
 
 
-class Case(unittest.TestCase):
+class Case(FolderCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.path = self.folder / "midge.conf"
+        super().setUp()
         self.socket_path = str(self.folder / "notify")
 
     def manage(self, address):
@@ -60,7 +56,7 @@ class Case(unittest.TestCase):
         return manager
 
     def write(self, *lines):
-        self.path.write_text("".join(f"{line}\n" for line in ("listener 0 127.0.0.1", "user root", *lines)), encoding="utf-8")
+        super().write("listener 0 127.0.0.1", "user root", *lines)
 
     def start(self, notify, **variables):
         self.write()

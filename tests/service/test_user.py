@@ -12,13 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process")]
 import wire  # noqa: E402
-from process import DEADLINE_S, Process  # noqa: E402
+from process import DEADLINE_S, FolderCase, Process  # noqa: E402
 
 OPTIONS = None
 USER = "daemon"  # every Debian has it
@@ -30,17 +29,7 @@ def run(*arguments, command=()):
                           timeout=DEADLINE_S, check=False)
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
-        self.path = self.folder / "midge.conf"
-
-    def write(self, *lines):
-        self.path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
+class Case(FolderCase):
     def start(self, *lines, command=(), program=None):
         self.write("listener 0 127.0.0.1", *lines)
         midge = Process([*command, program or OPTIONS.midge, "-c", str(self.path)])
