@@ -112,6 +112,10 @@ bool midge_option_set(const struct midge_option *option, struct midge_settings *
 /* The valid values in words, in `buffer` where they have to be put together. */
 const char *midge_option_valid(const struct midge_option *option, char *buffer, size_t size);
 
+/* What holds without the option, as it would be written, in `buffer` where it has to be put together; NULL where it is not one
+ * value. `defaults` has been filled by midge_defaults_start and midge_defaults_fill. */
+const char *midge_option_default(const struct midge_option *option, struct midge_settings *defaults, char *buffer, size_t size);
+
 /* Writes the documentation of all options to `fd`. */
 void midge_options_print(int fd);
 

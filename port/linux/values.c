@@ -161,10 +161,62 @@ const char *midge_option_valid(const struct midge_option *option, char *buffer, 
     return option->valid;
 }
 
+/* Writes a duration in the largest unit of which it is a multiple. The first of the units is the smallest. */
+static void print_duration(char *buffer, size_t size, const struct unit *units, uint32_t value)
+{
+    const struct unit *best = units;
+    for (const struct unit *unit = units; unit->name != NULL; unit++) {
+        if (value >= unit->factor && value % unit->factor == 0 && unit->factor > best->factor) {
+            best = unit;
+        }
+    }
+    snprintf(buffer, size, "%u%s", value / best->factor, best->name);
+}
+
+const char *midge_option_default(const struct midge_option *option, struct midge_settings *defaults, char *buffer, size_t size)
+{
+    const void *field = midge_option_field(option, defaults);
+    const char *text = field;
+    switch (option->type) {
+    case MIDGE_OPTION_NUMBER:
+        snprintf(buffer, size, "%u", *(const uint32_t *)field);
+        return buffer;
+    case MIDGE_OPTION_NUMBER8:
+        snprintf(buffer, size, "%u", *(const uint8_t *)field);
+        return buffer;
+    case MIDGE_OPTION_BOOL:
+        return *(const bool *)field ? "true" : "false";
+    case MIDGE_OPTION_MILLISECONDS:
+        print_duration(buffer, size, millisecond_units, *(const uint32_t *)field);
+        return buffer;
+    case MIDGE_OPTION_EXPIRY:
+        print_duration(buffer, size, expiry_units, *(const uint32_t *)field);
+        return buffer;
+    case MIDGE_OPTION_OVERFLOW:
+        return overflow_names[*(const enum midge_overflow *)field];
+    case MIDGE_OPTION_TEXT:
+        return text[0] == '\0' ? NULL : text;
+    case MIDGE_OPTION_FIXED:
+    case MIDGE_OPTION_FUNCTION:
+        break;
+    }
+    return NULL;
+}
+
 void midge_options_print(int fd)
 {
+    static struct midge_settings defaults;
     char buffer[128];
+    midge_defaults_start(&defaults);
+    midge_defaults_listener(&defaults.listeners[0]);
+    defaults.listener_count = 1;
+    midge_defaults_fill(&defaults);
     for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
-        dprintf(fd, "%s  (%s)\n    %s\n", option->name, midge_option_valid(option, buffer, sizeof(buffer)), option->doc);
+        dprintf(fd, "%s  (%s)\n    %s", option->name, midge_option_valid(option, buffer, sizeof(buffer)), option->doc);
+        const char *value = midge_option_default(option, &defaults, buffer, sizeof(buffer));
+        if (value != NULL) {
+            dprintf(fd, " Default: %s.", value);
+        }
+        dprintf(fd, "\n");
     }
 }

@@ -522,6 +522,40 @@ static void loopback_listeners_can_be_added(void **state)
     assert_true(config.settings.listeners[3].loopback);
 }
 
+/* What the documentation calls the default of an option is a value that changes nothing. */
+static void defaults_can_be_written(void **state)
+{
+    (void)state;
+    static struct midge_settings written;
+    static const uint32_t durations_ms[] = {1, 999, 1000, 59000, 60000, 90000, 3600000, 7200000, 86400000};
+    unsigned found = 0;
+    unsigned durations = 0;
+    midge_config_start(&config);
+    assert_true(midge_config_finish(&config));
+    /* The core, which has defaults for these, is not in this test. */
+    for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
+        if (option->type == MIDGE_OPTION_MILLISECONDS) {
+            uint32_t *field = midge_option_field(option, &config.settings);
+            *field = durations_ms[durations++ % (sizeof(durations_ms) / sizeof(durations_ms[0]))];
+        }
+    }
+    for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
+        char buffer[128];
+        const char *value = midge_option_default(option, &config.settings, buffer, sizeof(buffer));
+        if (value != NULL) {
+            written = config.settings;
+            if (!midge_option_set(option, &written, value, false)) {
+                fail_msg("%s %s is not valid", option->name, value);
+            }
+            if (memcmp(&written, &config.settings, sizeof(written)) != 0) {
+                fail_msg("%s %s is not the default", option->name, value);
+            }
+            found++;
+        }
+    }
+    assert_true(found > 30);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -565,6 +599,7 @@ int main(void)
         cmocka_unit_test(refused_fields_lead_back_to_their_line),
         cmocka_unit_test(every_field_of_the_core_has_an_option),
         cmocka_unit_test(loopback_listeners_can_be_added),
+        cmocka_unit_test(defaults_can_be_written),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
