@@ -184,6 +184,9 @@ const char *midge_option_default(const struct midge_option *option, struct midge
     case MIDGE_OPTION_NUMBER8:
         snprintf(buffer, size, "%u", *(const uint8_t *)field);
         return buffer;
+    case MIDGE_OPTION_NUMBER16:
+        snprintf(buffer, size, "%u", *(const uint16_t *)field);
+        return buffer;
     case MIDGE_OPTION_BOOL:
         return *(const bool *)field ? "true" : "false";
     case MIDGE_OPTION_MILLISECONDS:

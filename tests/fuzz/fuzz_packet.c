@@ -46,7 +46,7 @@ static void chunks_end(struct chunks *chunks)
 {
     midge_store_release(&chunks->store, chunks->message);
     REQUIRE(chunks->store.blocks.used == 0);
-    free(chunks->store.blocks.entries);
+    free(midge_pool_at(&chunks->store.blocks, 1));
 }
 
 static struct span span_from(struct midge_view view)

@@ -81,14 +81,14 @@ static void house_end(struct house *house)
     midge_store_release(&house->store, house->message);
     REQUIRE(house->names.chunks.used == 0 && house->subscriptions.pool.used == 0 && house->store.blocks.used == 0);
     REQUIRE(house->subscriptions.tree.nodes.used == 0 && house->retained.tree.nodes.used == 0);
-    free(house->names.chunks.entries);
+    free(midge_pool_at(&house->names.chunks, 1));
     free(house->subscriptions.stack);
-    free(house->subscriptions.pool.entries);
-    free(house->subscriptions.tree.nodes.entries);
-    free(house->subscriptions.tree.buckets);
-    free(house->retained.tree.nodes.entries);
-    free(house->retained.tree.buckets);
-    free(house->store.blocks.entries);
+    free(midge_pool_at(&house->subscriptions.pool, 1));
+    free(midge_pool_at(&house->subscriptions.tree.nodes, 1));
+    free(house->subscriptions.tree.table.buckets);
+    free(midge_pool_at(&house->retained.tree.nodes, 1));
+    free(house->retained.tree.table.buckets);
+    free(midge_pool_at(&house->store.blocks, 1));
     for (uint32_t i = 0; i < house->count; i++) {
         free(house->texts[i].text);
     }

@@ -2,17 +2,10 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../unit.h"
+
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static struct midge_configuration config;
 static char folder[] = "/tmp/midge-config-XXXXXX";
