@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define NICENESS 10
@@ -22,7 +21,7 @@ static void *hash_forever(void *context)
 {
     struct midge_hasher *hasher = context;
     uint64_t count;
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+    (void)!nice(NICENESS); /* of this thread only */
     for (;;) {
         unsigned next = atomic_load_explicit(&hasher->hashed, memory_order_relaxed);
         if (next == atomic_load_explicit(&hasher->submitted, memory_order_acquire)) {
