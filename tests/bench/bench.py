@@ -48,8 +48,7 @@ def raise_files():
 
 def pin(cpu, scenario):
     """What a program does before it starts. Where latency is measured it runs before everything else, if that is allowed, or
-    the others on this machine would be measured. The kernel stops such a program once it is busy for
-    0.95 s; runs are shorter."""
+    the others on this machine would be measured. The kernel stops such a program after 0.95 s; runs are shorter."""
 
     def prepare():
         os.sched_setaffinity(0, {cpu})
