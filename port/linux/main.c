@@ -388,12 +388,13 @@ static int run(const struct midge_settings *settings)
     process.gate.context = &loop->transport;
     loop->listeners = &process.listeners;
     loop->reload = reload;
-    if (!midge_loop_open(loop)) {
-        return fail("cannot set up the event loop: %s", strerror(errno));
-    }
     midge_notify_open();
     if (write_pid_file(settings->pid_path) != EXIT_SUCCESS || become_user(settings) != EXIT_SUCCESS) {
         return EXIT_FAILURE;
+    }
+    /* Behind that, since it starts a thread, and a thread does not lose what another one gives up. */
+    if (!midge_loop_open(loop)) {
+        return fail("cannot set up the event loop: %s", strerror(errno));
     }
     if (!midge_logger_open(&settings->log)) {
         return fail("cannot write the log file %s: %s; its user is %s (option user)", settings->log.path, strerror(errno),

@@ -124,7 +124,7 @@ class TestField(Case):
             match = re.fullmatch(rf'midge: {re.escape(str(self.path))}:(\d+): option "(\S+)": (.+)', line)
             self.assertTrue(match, line)
             found[int(match.group(1))] = match.group(2), match.group(3)
-        self.assertEqual(1 if found else 0, result.returncode)
+        self.assertEqual(2 if found else 0, result.returncode)
         return found
 
     def serve(self, content, in_the_way, **options):

@@ -73,7 +73,7 @@ class TestCommandLine(unittest.TestCase):
         path = config(self, "max_qos 3\nmax_qos 1\nnonsense\nmount_point x\n")
         self.assert_fails(run("-c", path), f"{path}:1:")
         result = run("-c", path, "--test-config")
-        self.assertEqual(1, result.returncode)
+        self.assertEqual(2, result.returncode)
         self.assertEqual(["1", "3", "4"], re.findall(rf"^midge: {re.escape(path)}:(\d+): ", result.stderr, re.M))
 
     def test_table_of_memory_adds_up(self):
