@@ -108,7 +108,7 @@ class TestUsers(GateCase):
             self.assertIn(f'{self.path}:2: option "password_file": {self.users}:2: ', error)
             self.assertIn(words, error)
             checked = run(OPTIONS.midge, "-c", self.path, "--test-config")
-            self.assertEqual((1, error), (checked.returncode, checked.stderr))
+            self.assertEqual((2, error), (checked.returncode, checked.stderr))
         self.assertIn("cannot read /nowhere", self.refused("password_file /nowhere"))
         self.users.write_text("", encoding="ascii")
         self.add_user("a", "pw")

@@ -170,6 +170,8 @@ class TestFiles(Case):
         os.chown(log, pwd.getpwnam(USER).pw_uid, -1)
         midge.signal(signal.SIGHUP)
         midge.wait_log("Reload: the configuration was read again")
+        # Each destination gets the line in its turn; once the process has ended, all have it.
+        self.stop(midge)
         self.assertIn("Reload:", log.read_text(encoding="utf-8"))
 
     def test_links_do_not_make_root_write(self):
