@@ -9,7 +9,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#define SYS_TOPIC "$SYS"
 #define AUTO_ID_DIGITS 16u
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------------- */
@@ -436,20 +435,10 @@ uint64_t midge_gate_turn(struct midge_gate *gate, uint64_t now_ms)
 
 /* ---- Rights ------------------------------------------------------------------------------------------------------------- */
 
-/* $SYS is the broker's own. */
-static bool is_sys(struct midge_view topic)
-{
-    size_t size = sizeof(SYS_TOPIC) - 1;
-    return topic.size >= size && memcmp(topic.bytes, SYS_TOPIC, size) == 0 && (topic.size == size || topic.bytes[size] == '/');
-}
-
 bool midge_gate_authorize(void *context, uint32_t who, enum midge_action action, struct midge_view topic)
 {
     const struct midge_gate *gate = context;
     struct midge_asker asker;
-    if (action == MIDGE_WRITE && is_sys(topic)) {
-        return false;
-    }
     if (!gate->has_rights) {
         return true;
     }
