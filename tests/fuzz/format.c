@@ -24,27 +24,27 @@ static const uint32_t limit_values[][FORMAT_VALUES] = {
 
 /* In the order of struct midge_policy; the first, the usual one, is known to settings.c. */
 static const uint32_t policy_values[][FORMAT_VALUES - 1] = {
-    {2, 16, 64, 128, 256, 1024, 16384},        /* packet_size_max */
-    {1, 2, 8, 23, 64, 256, 65535},             /* client_id_size_max */
-    {1, 2, 3, 5, 8, 16, 64},                   /* retained_max */
-    {1, 8, 32, 64, 128, 512, 4096},            /* retained_bytes_max */
-    {1, 2, 3, 5, 8, 32, 128},                  /* queued_messages_max */
-    {1, 16, 64, 128, 512, 2048, 16384},        /* queued_bytes_max */
-    {1, 10, 100, 1000, 5000, 60000, 86400000}, /* connect_timeout_ms */
-    {1, 10, 100, 1000, 3000, 20000, 86400000}, /* progress_ms */
-    {1, 10, 100, 1000, 5000, 20000, 86400000}, /* wait_ms */
-    {1, 10, 100, 1000, 5000, 20000, 86400000}, /* assembly_ms */
-    {1, 10, 100, 1000, 5000, 20000, 86400000}, /* close_ms */
-    {1, 2, 5, 10, 60, 3600, UINT32_MAX},       /* session_expiry_s */
-    {1, 2, 3, 4, 8, 64, MIDGE_INFLIGHT_MAX},   /* inflight_max */
-    {0, 1, 2, 0, 1, 2, 0},                     /* qos_max */
-    {0, 1, 0, 1, 0, 1, 0},                     /* queue_qos0 */
-    {0, 1, 0, 1, 0, 1, 0},                     /* empty_client_id */
-    {0, 1, 0, 1, 0, 1, 0},                     /* evict_sessions */
-    {0, 1, 2, 3, 0, 1, 2},                     /* overflow_qos0 */
-    {0, 1, 2, 3, 0, 1, 2},                     /* overflow_qos12 */
-    {0, 1, 3, 0, 1, 3, 0},                     /* overflow_offline: MIDGE_DISCONNECT is not allowed */
-    {0, 1, 0, 1, 0, 1, 0},                     /* trace */
+    {2, 16, 64, 128, 256, 1024, 16384},      /* packet_size_max */
+    {1, 2, 8, 23, 64, 256, 65535},           /* client_id_size_max */
+    {1, 2, 3, 5, 8, 16, 64},                 /* retained_max */
+    {1, 8, 32, 64, 128, 512, 4096},          /* retained_bytes_max */
+    {1, 2, 3, 5, 8, 32, 128},                /* queued_messages_max */
+    {1, 16, 64, 128, 512, 2048, 16384},      /* queued_bytes_max */
+    {1, 10, 100, 1000, 5000, 60000, 30000},  /* connect_timeout_ms */
+    {1, 10, 100, 1000, 3000, 20000, 30000},  /* progress_ms */
+    {1, 10, 100, 1000, 5000, 20000, 30000},  /* wait_ms */
+    {1, 10, 100, 1000, 5000, 20000, 30000},  /* assembly_ms */
+    {1, 10, 100, 1000, 5000, 20000, 30000},  /* close_ms */
+    {1, 2, 5, 10, 60, 3600, UINT32_MAX},     /* session_expiry_s */
+    {1, 2, 3, 4, 8, 64, MIDGE_INFLIGHT_MAX}, /* inflight_max */
+    {0, 1, 2, 0, 1, 2, 0},                   /* qos_max */
+    {0, 1, 0, 1, 0, 1, 0},                   /* queue_qos0 */
+    {0, 1, 0, 1, 0, 1, 0},                   /* empty_client_id */
+    {0, 1, 0, 1, 0, 1, 0},                   /* evict_sessions */
+    {0, 1, 2, 3, 0, 1, 2},                   /* overflow_qos0 */
+    {0, 1, 2, 3, 0, 1, 2},                   /* overflow_qos12 */
+    {0, 1, 3, 0, 1, 3, 0},                   /* overflow_offline: MIDGE_DISCONNECT is not allowed */
+    {0, 1, 0, 1, 0, 1, 0},                   /* trace */
 };
 
 uint32_t format_limit_value(size_t limit, unsigned byte)

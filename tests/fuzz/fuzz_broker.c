@@ -232,6 +232,10 @@ static void set_policy(struct world *world, struct span *input)
     if (!midge_set_policy(world->broker, &world->config.policy, NULL)) {
         world_break(world, "midge_set_policy refuses policy %zu", which);
     }
+    /* It holds from the next packet on: what a larger window lets out is not announced, but a port may ask for it. */
+    for (struct client *client = world->clients; client != NULL; client = client->next) {
+        client->has_output = client->open;
+    }
 }
 
 static void publish_internal(struct world *world, struct span *input)
