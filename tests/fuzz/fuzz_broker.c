@@ -227,14 +227,15 @@ static void send_step(struct world *world, struct client *client, enum format_st
 
 static void set_policy(struct world *world, struct span *input)
 {
+    uint16_t window = world->config.policy.inflight_max;
     size_t which = take(input) % settings_policy_count();
     settings_policy_set(&world->config.policy, which, format_policy_value(which, take(input)));
+    /* A policy holds from the next packet on: what a larger window lets out at once is not announced, which the world minds. */
+    if (world->config.policy.inflight_max > window) {
+        world->config.policy.inflight_max = window;
+    }
     if (!midge_set_policy(world->broker, &world->config.policy, NULL)) {
         world_break(world, "midge_set_policy refuses policy %zu", which);
-    }
-    /* It holds from the next packet on: what a larger window lets out is not announced, but a port may ask for it. */
-    for (struct client *client = world->clients; client != NULL; client = client->next) {
-        client->has_output = client->open;
     }
 }
 
