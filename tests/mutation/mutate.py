@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--sim", required=True, help="file with the objects of the simulator")
     parser.add_argument("--conformance", required=True, help="file with the objects of the conformance runner")
     parser.add_argument("--work", required=True, help="folder for what is built")
-    parser.add_argument("--seeds", type=int, default=60, help="of the simulator, for each mutation")
+    parser.add_argument("--seeds", type=int, default=120, help="of the simulator, for each mutation")
     parser.add_argument("names", nargs="*", help="mutations; all if none is given")
     arguments = parser.parse_args()
     mutations = parse(HERE / "mutations.txt")
