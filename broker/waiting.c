@@ -116,7 +116,8 @@ void midge_wake(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     uint8_t kind = c->wait_kind;
-    midge_wait_cancel(b, connection);
+    midge_wait_turn(b, connection);
+    forget_waking(b, c);
     c->woken_kind = kind;
     b->promised[kind] += c->wait_need;
     if (kind == MIDGE_WAIT_SUBSCRIBER) {

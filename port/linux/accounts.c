@@ -136,6 +136,10 @@ bool midge_accounts_same_password(const struct midge_accounts *accounts, uint32_
 {
     const struct midge_account *a = &accounts->accounts[account];
     const struct midge_account *b = &others->accounts[other];
+    const struct midge_password *p = &a->password;
+    const struct midge_password *q = &b->password;
     return a->has_password == b->has_password &&
-           (!a->has_password || memcmp(&a->password, &b->password, sizeof(a->password)) == 0);
+           (!a->has_password ||
+            (p->iterations == q->iterations && p->salt_size == q->salt_size && memcmp(p->salt, q->salt, p->salt_size) == 0 &&
+             memcmp(p->hash, q->hash, sizeof(p->hash)) == 0));
 }

@@ -126,6 +126,7 @@ void midge_config_wrong(struct midge_configuration *config, size_t listener, con
     size_t i = 0;
     size_t used = 0;
     va_list arguments;
+    va_start(arguments, format);
     while (midge_options[i].name != NULL && strcmp(midge_options[i].name, name) != 0) {
         i++;
     }
@@ -138,7 +139,6 @@ void midge_config_wrong(struct midge_configuration *config, size_t listener, con
     } else {
         used = (size_t)snprintf(config->error, sizeof(config->error), "option \"%s\": ", name);
     }
-    va_start(arguments, format);
     vsnprintf(config->error + used, sizeof(config->error) - used, format, arguments);
     va_end(arguments);
 }

@@ -164,7 +164,8 @@ static bool copy_line(const struct command *command, char *line, FILE *new, bool
     if (command->update && is_user && colon[1] != '$') {
         return write_user(new, line, name_size, colon + 1, command->iterations);
     }
-    if (!command->update && is_user && strlen(command->user) == name_size && strncmp(line, command->user, name_size) == 0) {
+    if (!command->update && command->user != NULL && is_user && strlen(command->user) == name_size &&
+        strncmp(line, command->user, name_size) == 0) {
         *found = true;
         return true;
     }

@@ -31,12 +31,12 @@ struct midge_security_settings {
 enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6, MIDGE_DOMAIN_UNIX };
 
 struct midge_listener_settings {
-    uint16_t port;                    /* 0: one that is free */
-    bool loopback;                    /* on 127.0.0.1 and ::1, whatever `address` says */
+    uint16_t port; /* 0: one that is free */
+    bool loopback; /* on 127.0.0.1 and ::1, whatever `address` says */
+    bool use_username_as_clientid;
     char address[MIDGE_ADDRESS_SIZE]; /* "": all interfaces; the path of a Unix socket */
     enum midge_domain domain;
     uint32_t connections_max; /* MIDGE_LIMIT_UNSET: as many as the broker takes */
-    bool use_username_as_clientid;
     struct midge_security_settings security;
 };
 
