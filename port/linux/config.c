@@ -121,12 +121,10 @@ static void error_name(struct midge_configuration *config, const char *name)
     }
 }
 
-void midge_config_wrong(struct midge_configuration *config, size_t listener, const char *name, const char *format, ...)
+/* Begins the error with where the option was given; returns the length of that. */
+static size_t error_origin(struct midge_configuration *config, size_t listener, const char *name)
 {
     size_t i = 0;
-    size_t used = 0;
-    va_list arguments;
-    va_start(arguments, format);
     while (midge_options[i].name != NULL && strcmp(midge_options[i].name, name) != 0) {
         i++;
     }
@@ -135,10 +133,16 @@ void midge_config_wrong(struct midge_configuration *config, size_t listener, con
         origin = &config->listener_origins[listener][i];
     }
     if (origin->file != NULL) {
-        used = error_at(config, origin, name);
-    } else {
-        used = (size_t)snprintf(config->error, sizeof(config->error), "option \"%s\": ", name);
+        return error_at(config, origin, name);
     }
+    return (size_t)snprintf(config->error, sizeof(config->error), "option \"%s\": ", name);
+}
+
+void midge_config_wrong(struct midge_configuration *config, size_t listener, const char *name, const char *format, ...)
+{
+    size_t used = error_origin(config, listener, name);
+    va_list arguments;
+    va_start(arguments, format);
     vsnprintf(config->error + used, sizeof(config->error) - used, format, arguments);
     va_end(arguments);
 }
