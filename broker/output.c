@@ -214,6 +214,8 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     if (done == 0 && (c->events & MIDGE_EVENT_OUTPUT) == 0) {
         c->flags |= MIDGE_CONN_ARMED;
     }
+    /* It may have had its turn for nothing: what it leaves is for the next. */
+    midge_output_feed_starved(b);
     return done;
 }
 

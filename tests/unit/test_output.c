@@ -207,6 +207,36 @@ static void replies_do_not_cut_a_message(void **state)
     }
 }
 
+/* One delivery for all: who gets its turn for a retained message and no longer wants it leaves it to the next. */
+static void a_turn_that_is_not_used_is_passed_on(void **state)
+{
+    (void)state;
+    struct midge_config config = fixture_config();
+    config.limits.deliveries = 1;
+    struct midge *b = fixture_begin(&config);
+    fixture_retain(b, "r", "kept");
+    struct midge_handle holder = fixture_connect(b, "holder", true);
+    struct midge_handle first = fixture_connect(b, "first", true);
+    struct midge_handle second = fixture_connect(b, "second", true);
+    static const uint8_t subscribe[] = {0x82, 6, 0, 1, 0, 1, 'r', 1};
+    struct midge_handle clients[] = {holder, first, second};
+    for (uint32_t i = 0; i < UNIT_COUNT(clients); i++) {
+        fixture_send(b, clients[i], subscribe, sizeof(subscribe));
+        /* SUBACK, and to the first of all the message with its identifier */
+        assert_int_equal(fixture_drain(b, clients[i]), i == 0 ? 5 + 11 : 5);
+    }
+    fixture_send(b, first, (uint8_t[]){0xa2, 5, 0, 2, 0, 1, 'r'}, 7);
+    assert_int_equal(fixture_drain(b, first), 4);
+    fixture_events(b, second, MIDGE_OUTPUT_READY);
+    assert_int_equal(fixture_drain(b, second), 0);
+    fixture_send(b, holder, (uint8_t[]){0x40, 2, 0, 1}, 4);
+    assert_int_equal(fixture_drain(b, first), 0);
+    assert_int_equal(fixture_events(b, second, MIDGE_OUTPUT_READY), 1);
+    assert_int_equal(fixture_drain(b, second), 11);
+    fixture_send(b, second, (uint8_t[]){0x40, 2, 0, 1}, 4);
+    fixture_end(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +244,7 @@ int main(void)
         cmocka_unit_test(looking_changes_nothing),
         cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(replies_do_not_cut_a_message),
+        cmocka_unit_test(a_turn_that_is_not_used_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
