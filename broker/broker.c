@@ -50,7 +50,7 @@ static void crowd_out(struct midge *b)
         }
     }
     if (longest != 0) {
-        midge_connection_end(b, longest, (struct midge_ending){.reason = MIDGE_CONNECT_CROWDED});
+        midge_connection_end(b, longest, MIDGE_CONNECT_CROWDED);
     }
 }
 
@@ -121,7 +121,7 @@ void midge_disconnected(struct midge *b, struct midge_handle conn)
     if (connection == 0) {
         return;
     }
-    midge_connection_end(b, connection, (struct midge_ending){.reason = MIDGE_CONNECTION_LOST});
+    midge_connection_end(b, connection, MIDGE_CONNECTION_LOST);
     midge_connection_release(b, connection);
     settle(b);
 }
@@ -164,18 +164,13 @@ static bool is_due(const struct midge *b, uint32_t deadline_ms)
     return !midge_time_before(midge_now(b), deadline_ms);
 }
 
-static void end(struct midge *b, midge_index connection, enum midge_reason reason)
-{
-    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
-}
-
 /* A half-sent packet may keep its blocks as long as nobody else needs them. */
 static void assembly_timer(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     bool others = b->waits[MIDGE_WAIT_ASSEMBLY].head != 0 || b->waits[MIDGE_WAIT_BLOCKS].head != 0;
     if (others && c->wait_kind == MIDGE_WAIT_NONE) {
-        end(b, connection, MIDGE_ASSEMBLY_TIMEOUT);
+        midge_connection_end(b, connection, MIDGE_ASSEMBLY_TIMEOUT);
         return;
     }
     c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms / 4 + 1;
@@ -193,7 +188,7 @@ static void wait_timer(struct midge *b, midge_index connection)
     }
     c->wait_deadline_ms = c->progress_ms + b->config.policy.wait_ms;
     if (is_due(b, c->wait_deadline_ms)) {
-        end(b, connection, MIDGE_SLOW_READER);
+        midge_connection_end(b, connection, MIDGE_SLOW_READER);
     } else {
         midge_deadlines_arm(b, connection);
     }
@@ -216,13 +211,13 @@ static void timer_fired(struct midge *b, midge_index connection)
     const struct midge_connection *c = midge_connection_at(b, connection);
     bool state_due = is_due(b, c->state_deadline_ms);
     if (c->state == MIDGE_CONNECTING && state_due) {
-        end(b, connection, MIDGE_CONNECT_TIMEOUT);
+        midge_connection_end(b, connection, MIDGE_CONNECT_TIMEOUT);
     } else if (c->state == MIDGE_CLOSING && state_due) {
         midge_connection_close(b, connection);
     } else if (wait_is_due(b, c)) {
         wait_timer(b, connection);
     } else if (midge_keepalive_counts(c) && is_due(b, c->last_input_ms + midge_keepalive_ms(c))) {
-        end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
+        midge_connection_end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
     } else if (c->state == MIDGE_ACTIVE && c->assembly != 0 && state_due) {
         assembly_timer(b, connection);
     } else {

@@ -14,51 +14,21 @@ enum { CODE_LEVEL = 1, CODE_IDENTIFIER = 2, CODE_UNAVAILABLE = 3 };
 
 enum { ASSIGNED_ID_SIZE = 22 };
 
-static enum midge_handled refuse(struct midge *b, midge_index connection, struct midge_view client_id, enum midge_reason reason,
-                                 uint8_t code)
-{
-    midge_connection_refuse(b, connection, client_id, reason, code);
-    return MIDGE_ENDED;
-}
-
-static enum midge_handled end(struct midge *b, midge_index connection, enum midge_reason reason)
-{
-    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
-    return MIDGE_ENDED;
-}
-
 /* The rules for the client identifier alone. */
 static enum midge_reason check_client_id(const struct midge *b, const struct midge_connect *connect)
 {
     const struct midge_policy *policy = &b->config.policy;
-    if (connect->client_id.size == 0) {
-        bool mqtt31 = (connect->level & 0x7f) == 3;
-        bool allowed = connect->clean_session && policy->empty_client_id && !mqtt31;
+    if (connect->login.client_id.size == 0) {
+        bool mqtt31 = (connect->login.level & 0x7f) == 3;
+        bool allowed = connect->login.clean_session && policy->empty_client_id && !mqtt31;
         return allowed ? MIDGE_NONE : MIDGE_CLIENT_ID_EMPTY; /* [MQTT-3.1.3-8] */
     }
-    bool too_long = policy->client_id_size_max != 0 && connect->client_id.size > policy->client_id_size_max;
+    bool too_long = policy->client_id_size_max != 0 && connect->login.client_id.size > policy->client_id_size_max;
     return too_long ? MIDGE_CLIENT_ID_SIZE : MIDGE_NONE;
 }
 
-static struct midge_login login_of(const struct midge *b, midge_index connection, const struct midge_connect *connect)
-{
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    return (struct midge_login){
-        .conn = {.index = connection, .generation = c->generation},
-        .listener = c->listener,
-        .level = connect->level,
-        .clean_session = connect->clean_session,
-        .has_username = connect->has_username,
-        .has_password = connect->has_password,
-        .keepalive_s = connect->keepalive_s,
-        .client_id = connect->client_id,
-        .username = connect->username,
-        .password = connect->password,
-    };
-}
-
 /* Asks the port; an answer that came by midge_authenticated is kept in the connection. */
-static enum midge_verdict authenticate(struct midge *b, midge_index connection, const struct midge_connect *connect)
+static enum midge_verdict authenticate(struct midge *b, midge_index connection, const struct midge_login *login)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     if (c->verdict != MIDGE_VERDICT_NONE) {
@@ -67,8 +37,7 @@ static enum midge_verdict authenticate(struct midge *b, midge_index connection, 
     if (b->config.authenticate == NULL) {
         return MIDGE_ACCEPT;
     }
-    struct midge_login login = login_of(b, connection, connect);
-    c->verdict = (uint8_t)b->config.authenticate(b->config.context, &login, &c->who);
+    c->verdict = (uint8_t)b->config.authenticate(b->config.context, login, &c->who);
     return (enum midge_verdict)c->verdict;
 }
 
@@ -97,7 +66,7 @@ static midge_index open_session(struct midge *b, struct midge_view client_id, bo
 {
     midge_index session = midge_session_find(b, client_id);
     if (session != 0 && midge_session_at(b, session)->connection != 0) {
-        midge_connection_end(b, midge_session_at(b, session)->connection, (struct midge_ending){.reason = MIDGE_TAKEN_OVER});
+        midge_connection_end(b, midge_session_at(b, session)->connection, MIDGE_TAKEN_OVER);
         session = midge_session_find(b, client_id);
     }
     if (session != 0 && clean) {
@@ -121,34 +90,34 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     uint8_t assigned[ASSIGNED_ID_SIZE];
-    struct midge_view client_id = connect->client_id.size == 0 ? assign_client_id(b, assigned) : connect->client_id;
+    struct midge_view client_id = connect->login.client_id.size == 0 ? assign_client_id(b, assigned) : connect->login.client_id;
     midge_index old = midge_session_find(b, client_id);
     bool takeover = old != 0 && midge_session_at(b, old)->connection != 0;
     if (!takeover && b->metrics.clients_connected >= b->config.limits.clients) {
-        return refuse(b, connection, client_id, MIDGE_CLIENTS_FULL, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, connection, client_id, MIDGE_CLIENTS_FULL, CODE_UNAVAILABLE);
     }
     midge_index will = connect->has_will ? midge_will_store(b, connect) : 0;
     if (connect->has_will && will == 0) {
-        return refuse(b, connection, client_id, MIDGE_WILL_FULL, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, connection, client_id, MIDGE_WILL_FULL, CODE_UNAVAILABLE);
     }
     bool present;
     enum midge_reason reason = MIDGE_NONE;
-    midge_index session = open_session(b, client_id, connect->clean_session, &present, &reason);
+    midge_index session = open_session(b, client_id, connect->login.clean_session, &present, &reason);
     if (session == 0) {
         if (will != 0) {
             midge_store_release(&b->store, will);
         }
-        return refuse(b, connection, client_id, reason, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, connection, client_id, reason, CODE_UNAVAILABLE);
     }
-    midge_session_attach(b, session, connection, connect->clean_session, c->who);
+    midge_session_attach(b, session, connection, connect->login.clean_session, c->who);
     /* What is still in assembly was counted among the handshakes. */
     midge_assembly_accept(b, connection);
     c->state = MIDGE_ACTIVE;
     c->output_offset = 0; /* what stood there was `who` */
-    c->level = connect->level & 0x7f;
+    c->level = connect->login.level & 0x7f;
     c->session = session;
     c->will = will;
-    c->keepalive_s = connect->keepalive_s;
+    c->keepalive_s = connect->login.keepalive_s;
     c->last_input_ms = midge_now(b);
     c->progress_ms = midge_now(b);
     b->metrics.clients_accepted++;
@@ -156,18 +125,18 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
     b->metrics.clients_peak =
         b->metrics.clients_connected > b->metrics.clients_peak ? b->metrics.clients_connected : b->metrics.clients_peak;
     /* In MQTT 3.1 the bit of session present is reserved. */
-    midge_reply_connack(b, connection, present && (connect->level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
+    midge_reply_connack(b, connection, present && (connect->login.level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
     log_connected(b, connection, present);
     midge_deadlines_arm(b, connection);
     return MIDGE_HANDLED;
 }
 
-enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, const struct midge_incoming *packet)
+enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, struct midge_incoming *packet)
 {
     struct midge_connect connect;
-    enum midge_reason reason = midge_connect_decode(packet->body, &b->scratch, &connect);
+    enum midge_reason reason = midge_connect_decode(&packet->body, &b->scratch, &connect);
     if (reason == MIDGE_PROTOCOL_LEVEL) {
-        return refuse(b, connection, connect.client_id, reason, CODE_LEVEL); /* [MQTT-3.1.2-2] */
+        return midge_connection_refuse(b, connection, connect.login.client_id, reason, CODE_LEVEL); /* [MQTT-3.1.2-2] */
     }
     if (reason == MIDGE_NONE && connect.has_will) {
         reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
@@ -176,31 +145,30 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
         }
     }
     if (reason != MIDGE_NONE) {
-        return end(b, connection, reason); /* [MQTT-3.1.4-1] */
+        return midge_connection_end(b, connection, reason); /* [MQTT-3.1.4-1] */
     }
     reason = check_client_id(b, &connect);
     if (reason != MIDGE_NONE) {
-        return refuse(b, connection, connect.client_id, reason, CODE_IDENTIFIER);
+        return midge_connection_refuse(b, connection, connect.login.client_id, reason, CODE_IDENTIFIER);
     }
-    enum midge_verdict verdict = authenticate(b, connection, &connect);
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    connect.login.conn = (struct midge_handle){.index = connection, .generation = c->generation};
+    connect.login.listener = c->listener;
+    enum midge_verdict verdict = authenticate(b, connection, &connect.login);
     if (verdict == MIDGE_PENDING) {
         midge_wait_done(b, connection);
         midge_wait(b, connection, MIDGE_WAIT_AUTHENTICATION, 0, 0);
         return MIDGE_STALLED;
     }
     if (verdict != MIDGE_ACCEPT) {
-        return refuse(b, connection, connect.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
+        return midge_connection_refuse(b, connection, connect.login.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
     }
     if (b->config.client_id != NULL) {
-        struct midge_login login = login_of(b, connection, &connect);
-        struct midge_view client_id = b->config.client_id(b->config.context, &login);
+        struct midge_view client_id = b->config.client_id(b->config.context, &connect.login);
         if (client_id.size > 0) {
-            connect.client_id = client_id;
+            connect.login.client_id = client_id;
         }
     }
-    enum midge_handled handled = accept_client(b, connection, &connect);
-    if (handled == MIDGE_HANDLED) {
-        midge_trace(b, MIDGE_LOG_RECEIVED, connection, packet->first, 0, (struct midge_view){0}, packet->size, connect.level);
-    }
-    return handled;
+    packet->level = connect.login.level;
+    return accept_client(b, connection, &connect);
 }

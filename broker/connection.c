@@ -70,12 +70,14 @@ void midge_assembly_accept(struct midge *b, midge_index connection)
     }
 }
 
-static void log_ending(struct midge *b, midge_index connection, const struct midge_ending *ending)
+static void log_ending(struct midge *b, midge_index connection, enum midge_reason reason, const struct midge_ending *about)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_DISCONNECTED, ending->reason, connection);
-    record.topic = ending->topic;
-    record.size = ending->size;
-    record.limit = ending->limit;
+    struct midge_log record = midge_record(b, MIDGE_LOG_DISCONNECTED, reason, connection);
+    if (about != NULL) {
+        record.topic = about->topic;
+        record.size = about->size;
+        record.limit = about->limit;
+    }
     midge_record_write(b, &record);
 }
 
@@ -124,19 +126,25 @@ static void end(struct midge *b, midge_index connection, bool keep_will, bool fl
     }
 }
 
-void midge_connection_end(struct midge *b, midge_index connection, struct midge_ending ending)
+enum midge_handled midge_connection_end_about(struct midge *b, midge_index connection, enum midge_reason reason,
+                                              const struct midge_ending *about)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
-        return;
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    if (c->state != MIDGE_CLOSING && c->state != MIDGE_CLOSED) {
+        log_ending(b, connection, reason, about);
+        bool by_client = reason == MIDGE_CLIENT_DISCONNECT;
+        end(b, connection, !by_client, by_client); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
     }
-    log_ending(b, connection, &ending);
-    bool by_client = ending.reason == MIDGE_CLIENT_DISCONNECT;
-    end(b, connection, !by_client, by_client); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
+    return MIDGE_ENDED;
 }
 
-void midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id, enum midge_reason reason,
-                             uint8_t code)
+enum midge_handled midge_connection_end(struct midge *b, midge_index connection, enum midge_reason reason)
+{
+    return midge_connection_end_about(b, connection, reason, NULL);
+}
+
+enum midge_handled midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id,
+                                           enum midge_reason reason, uint8_t code)
 {
     struct midge_log record = midge_record(b, MIDGE_LOG_REFUSED, reason, connection);
     record.client_id = client_id;
@@ -144,6 +152,7 @@ void midge_connection_refuse(struct midge *b, midge_index connection, struct mid
     midge_record_write(b, &record);
     midge_reply_connack(b, connection, false, code); /* [MQTT-3.2.2-4] */
     end(b, connection, false, true);
+    return MIDGE_ENDED;
 }
 
 void midge_connection_close(struct midge *b, midge_index connection)

@@ -10,21 +10,32 @@ midge_index midge_connection_open(struct midge *b, uint8_t listener);
 /* Returns the connection of a handle, 0 where it is stale. */
 midge_index midge_connection_resolve(const struct midge *b, struct midge_handle handle);
 
-/* Why a connection ends, for the log. */
+/* What became of a packet. */
+enum midge_handled {
+    MIDGE_HANDLED,
+    MIDGE_STALLED, /* the connection waits: the packet is to be handled again, from the beginning */
+    MIDGE_ENDED    /* it cost the connection */
+};
+
+/* Ends a connection that is not ending yet: the session is detached, the will becomes due unless the client said DISCONNECT,
+ * waiters are woken. Replies are still flushed after a DISCONNECT, else the transport is to be closed at once. Returns
+ * MIDGE_ENDED, for those that handle packets. */
+enum midge_handled midge_connection_end(struct midge *b, midge_index connection, enum midge_reason reason);
+
+/* More about an end, for the log. */
 struct midge_ending {
-    enum midge_reason reason;
     struct midge_view topic; /* empty where none is concerned */
     uint32_t size;           /* of what was too large */
     uint32_t limit;
 };
 
-/* Ends a connection that is not ending yet: the session is detached, the will becomes due unless the client said DISCONNECT,
- * waiters are woken. Replies are still flushed after a DISCONNECT, else the transport is to be closed at once. */
-void midge_connection_end(struct midge *b, midge_index connection, struct midge_ending ending);
+/* The same with more about it; NULL: nothing. */
+enum midge_handled midge_connection_end_about(struct midge *b, midge_index connection, enum midge_reason reason,
+                                              const struct midge_ending *about);
 
-/* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. */
-void midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id, enum midge_reason reason,
-                             uint8_t code);
+/* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. Returns MIDGE_ENDED. */
+enum midge_handled midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id,
+                                           enum midge_reason reason, uint8_t code);
 
 /* All that a closing connection had to say is said, or its time is over. */
 void midge_connection_close(struct midge *b, midge_index connection);

@@ -19,19 +19,11 @@ static void consume(struct offer *offer, size_t size)
     offer->size -= size;
 }
 
-static enum midge_handled end(struct midge *b, midge_index connection, enum midge_reason reason)
-{
-    midge_connection_end(b, connection, (struct midge_ending){.reason = reason});
-    return MIDGE_ENDED;
-}
-
 static enum midge_handled end_oversize(struct midge *b, midge_index connection, const struct midge_header *header,
                                        struct midge_view topic, uint32_t limit)
 {
-    struct midge_ending ending = {
-        .reason = MIDGE_PACKET_SIZE, .topic = topic, .size = header->size + header->remaining, .limit = limit};
-    midge_connection_end(b, connection, ending);
-    return MIDGE_ENDED;
+    struct midge_ending about = {.topic = topic, .size = header->size + header->remaining, .limit = limit};
+    return midge_connection_end_about(b, connection, MIDGE_PACKET_SIZE, &about);
 }
 
 /* ---- What may be sent at all ---- */
@@ -74,11 +66,11 @@ static bool reply_fits(const struct midge *b, const struct midge_connection *c, 
     }
 }
 
-/* Handles one whole packet. */
+/* Handles one whole packet, whose body lies at `bytes`, or is the message in assembly where that is NULL. */
 static enum midge_handled dispatch(struct midge *b, midge_index connection, const struct midge_header *header,
-                                   struct midge_reader body, midge_index stored)
+                                   const uint8_t *bytes)
 {
-    static enum midge_handled (*const handlers[16])(struct midge *, midge_index, const struct midge_incoming *) = {
+    static enum midge_handled (*const handlers[16])(struct midge *, midge_index, struct midge_incoming *) = {
         [MIDGE_PACKET_CONNECT] = midge_handle_connect,        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
         [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
         [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
@@ -91,11 +83,27 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
         return MIDGE_STALLED;
     }
     b->scratch.used = 0;
-    struct midge_incoming packet = {
-        .first = header->first, .size = header->size + header->remaining, .body = body, .stored = stored};
-    enum midge_handled handled = handlers[midge_type_of(header->first)](b, connection, &packet);
+    struct midge_incoming packet;
+    packet.first = header->first;
+    packet.stored = 0;
+    packet.level = 0;
+    packet.topic = (struct midge_view){0};
+    if (bytes != NULL) {
+        midge_reader_flat(&packet.body, bytes, header->remaining);
+    } else {
+        packet.stored = c->assembly;
+        midge_reader_message(&packet.body, &b->store, c->assembly, 0);
+    }
+    enum midge_packet_type type = midge_type_of(header->first);
+    bool numbered = type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE;
+    packet.packet_id = numbered ? midge_reader_u16(&packet.body) : 0;
+    enum midge_handled handled = numbered && packet.packet_id == 0
+                                     ? midge_connection_end(b, connection, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
+                                     : handlers[type](b, connection, &packet);
     b->metrics.packets_received += handled == MIDGE_STALLED ? 0 : 1;
     if (handled == MIDGE_HANDLED) {
+        midge_trace(b, MIDGE_LOG_RECEIVED, connection, packet.first, packet.packet_id, packet.topic,
+                    header->size + header->remaining, packet.level);
         c->header_size = 0;
         midge_wait_done(b, connection);
     }
@@ -111,7 +119,7 @@ static enum midge_handled assembly_give_up(struct midge *b, midge_index connecti
     struct midge_connection *c = midge_connection_at(b, connection);
     bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
     if (!qos0 || remaining != header->remaining) {
-        return end(b, connection, MIDGE_NO_ROOM);
+        return midge_connection_end(b, connection, MIDGE_NO_ROOM);
     }
     midge_drop_topic(b, MIDGE_QOS0_WAIT, c->session, (struct midge_view){0}, remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
@@ -211,9 +219,7 @@ static enum midge_handled assembly_step(struct midge *b, midge_index connection,
     if (midge_message_at(&b->store, c->assembly)->size < c->remaining) {
         return MIDGE_HANDLED;
     }
-    struct midge_reader body;
-    midge_reader_message(&body, &b->store, c->assembly, 0);
-    enum midge_handled handled = dispatch(b, connection, header, body, c->assembly);
+    enum midge_handled handled = dispatch(b, connection, header, NULL);
     if (handled == MIDGE_HANDLED) {
         midge_assembly_drop(b, connection);
     } else if (handled == MIDGE_STALLED) {
@@ -254,9 +260,7 @@ static enum midge_handled small_step(struct midge *b, midge_index connection, co
     if (c->header_size < whole) {
         return MIDGE_HANDLED;
     }
-    struct midge_reader body;
-    midge_reader_flat(&body, c->header + header->size, header->remaining);
-    enum midge_handled handled = dispatch(b, connection, header, body, 0);
+    enum midge_handled handled = dispatch(b, connection, header, c->header + header->size);
     if (handled == MIDGE_STALLED) {
         c->header_size--;
         offer->bytes--;
@@ -270,7 +274,7 @@ static bool check_header(struct midge *b, midge_index connection, const struct m
 {
     enum midge_reason reason = midge_length_check(header);
     if (reason != MIDGE_NONE) {
-        end(b, connection, reason);
+        midge_connection_end(b, connection, reason);
         return false;
     }
     if (is_oversize(b, header) && midge_type_of(header->first) != MIDGE_PACKET_PUBLISH) {
@@ -298,7 +302,7 @@ static enum midge_handled resume(struct midge *b, midge_index connection, struct
                 return small_step(b, connection, &header, offer);
             }
         }
-        return decoded == MIDGE_MALFORMED ? end(b, connection, MIDGE_REMAINING_LENGTH) : MIDGE_HANDLED;
+        return decoded == MIDGE_MALFORMED ? midge_connection_end(b, connection, MIDGE_REMAINING_LENGTH) : MIDGE_HANDLED;
     }
     if (header.size + header.remaining <= sizeof(c->header)) {
         return small_step(b, connection, &header, offer);
@@ -307,9 +311,7 @@ static enum midge_handled resume(struct midge *b, midge_index connection, struct
         return skip_step(b, connection, offer);
     }
     if (c->assembly == 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
-        struct midge_reader body;
-        midge_reader_flat(&body, offer->bytes, header.remaining);
-        enum midge_handled handled = dispatch(b, connection, &header, body, 0);
+        enum midge_handled handled = dispatch(b, connection, &header, offer->bytes);
         if (handled == MIDGE_HANDLED) {
             consume(offer, header.remaining);
         }
@@ -324,12 +326,12 @@ static enum midge_handled start(struct midge *b, midge_index connection, struct 
     struct midge_connection *c = midge_connection_at(b, connection);
     enum midge_reason reason = check_first(c, offer->bytes[0]);
     if (reason != MIDGE_NONE) {
-        return end(b, connection, reason);
+        return midge_connection_end(b, connection, reason);
     }
     struct midge_header header;
     enum midge_decoded decoded = midge_header_decode(offer->bytes, offer->size, &header);
     if (decoded == MIDGE_MALFORMED) {
-        return end(b, connection, MIDGE_REMAINING_LENGTH);
+        return midge_connection_end(b, connection, MIDGE_REMAINING_LENGTH);
     }
     uint32_t kept = (uint32_t)offer->size;
     if (decoded == MIDGE_DECODED) {
@@ -337,9 +339,7 @@ static enum midge_handled start(struct midge *b, midge_index connection, struct 
             return MIDGE_ENDED;
         }
         if (offer->size - header.size >= header.remaining && !is_oversize(b, &header)) {
-            struct midge_reader body;
-            midge_reader_flat(&body, offer->bytes + header.size, header.remaining);
-            enum midge_handled handled = dispatch(b, connection, &header, body, 0);
+            enum midge_handled handled = dispatch(b, connection, &header, offer->bytes + header.size);
             if (handled == MIDGE_HANDLED) {
                 consume(offer, header.size + header.remaining);
             }

@@ -163,15 +163,15 @@ static enum midge_reason read_will(struct midge_reader *body, struct midge_scrat
 static enum midge_reason read_connect_payload(struct midge_reader *body, struct midge_scratch *scratch,
                                               struct midge_connect *connect)
 {
-    enum midge_reason reason = read_string(body, scratch, &connect->client_id);
+    enum midge_reason reason = read_string(body, scratch, &connect->login.client_id);
     if (reason == MIDGE_NONE && connect->has_will) {
         reason = read_will(body, scratch, connect);
     }
-    if (reason == MIDGE_NONE && connect->has_username) {
-        reason = read_string(body, scratch, &connect->username);
+    if (reason == MIDGE_NONE && connect->login.has_username) {
+        reason = read_string(body, scratch, &connect->login.username);
     }
-    if (reason == MIDGE_NONE && connect->has_password) {
-        reason = read_field(body, scratch, &connect->password);
+    if (reason == MIDGE_NONE && connect->login.has_password) {
+        reason = read_field(body, scratch, &connect->login.password);
     }
     if (reason == MIDGE_NONE && body->size != 0) {
         reason = MIDGE_LENGTH;
@@ -179,45 +179,49 @@ static enum midge_reason read_connect_payload(struct midge_reader *body, struct 
     return reason;
 }
 
-enum midge_reason midge_connect_decode(struct midge_reader body, struct midge_scratch *scratch, struct midge_connect *connect)
+enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_scratch *scratch, struct midge_connect *connect)
 {
     *connect = (struct midge_connect){0};
     struct midge_view name;
-    enum midge_reason reason = read_string(&body, scratch, &name);
+    enum midge_reason reason = read_string(body, scratch, &name);
     if (reason != MIDGE_NONE) {
         return reason;
     }
-    if (body.size < 1) {
+    if (body->size < 1) {
         return MIDGE_LENGTH;
     }
-    connect->level = midge_reader_u8(&body);
-    reason = check_protocol(name, connect->level);
+    connect->login.level = midge_reader_u8(body);
+    reason = check_protocol(name, connect->login.level);
     if (reason != MIDGE_NONE) {
         return reason;
     }
-    if (body.size < 3) {
+    if (body->size < 3) {
         return MIDGE_LENGTH;
     }
-    uint8_t flags = midge_reader_u8(&body);
+    uint8_t flags = midge_reader_u8(body);
     reason = check_connect_flags(flags);
     if (reason != MIDGE_NONE) {
         return reason;
     }
-    connect->clean_session = (flags & CONNECT_CLEAN_SESSION) != 0;
+    connect->login.clean_session = (flags & CONNECT_CLEAN_SESSION) != 0;
     connect->has_will = (flags & CONNECT_WILL) != 0;
     connect->will_qos = (uint8_t)((flags & CONNECT_WILL_QOS) >> 3);
     connect->will_retain = (flags & CONNECT_WILL_RETAIN) != 0;
-    connect->has_username = (flags & CONNECT_USERNAME) != 0;
-    connect->has_password = (flags & CONNECT_PASSWORD) != 0;
-    connect->keepalive_s = midge_reader_u16(&body);
-    return read_connect_payload(&body, scratch, connect);
+    connect->login.has_username = (flags & CONNECT_USERNAME) != 0;
+    connect->login.has_password = (flags & CONNECT_PASSWORD) != 0;
+    connect->login.keepalive_s = midge_reader_u16(body);
+    return read_connect_payload(body, scratch, connect);
 }
 
-enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader body, struct midge_scratch *scratch,
+enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body, struct midge_scratch *scratch,
                                        uint32_t levels_max, struct midge_publish *publish)
 {
-    *publish = (struct midge_publish){.qos = (first >> 1) & 3, .retain = (first & 1) != 0, .dup = (first & 8) != 0};
-    enum midge_reason reason = read_field(&body, scratch, &publish->topic);
+    publish->topic = (struct midge_view){0};
+    publish->packet_id = 0;
+    publish->qos = (first >> 1) & 3;
+    publish->retain = (first & 1) != 0;
+    publish->dup = (first & 8) != 0;
+    enum midge_reason reason = read_field(body, scratch, &publish->topic);
     if (reason == MIDGE_NONE) {
         reason = midge_topic_check(publish->topic.bytes, publish->topic.size, levels_max);
     }
@@ -225,16 +229,16 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader body, 
         return reason;
     }
     if (publish->qos > 0) {
-        if (body.size < 2) {
+        if (body->size < 2) {
             return MIDGE_LENGTH;
         }
-        publish->packet_id = midge_reader_u16(&body);
+        publish->packet_id = midge_reader_u16(body);
         if (publish->packet_id == 0) {
             return MIDGE_PACKET_ID_ZERO; /* [MQTT-2.3.1-1] */
         }
     }
-    publish->payload = body;
-    publish->payload_size = body.size;
+    publish->payload = *body;
+    publish->payload_size = body->size;
     return MIDGE_NONE;
 }
 

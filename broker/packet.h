@@ -50,25 +50,19 @@ enum midge_reason midge_length_check(const struct midge_header *header);
 uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining);
 
 struct midge_connect {
-    uint8_t level; /* as sent */
-    bool clean_session;
+    struct midge_login login; /* but for the connection and its listener */
     bool has_will;
     bool will_retain;
-    bool has_username;
-    bool has_password;
     uint8_t will_qos;
-    uint16_t keepalive_s;
-    struct midge_view client_id;
     struct midge_view will_topic;
     struct midge_reader will_payload;
     uint32_t will_payload_size;
-    struct midge_view username;
-    struct midge_view password;
 };
 
-/* Decodes the body of a CONNECT. MIDGE_PROTOCOL_LEVEL is to be answered with CONNACK 1 [MQTT-3.1.2-2], all else but MIDGE_NONE
- * closes the connection without a CONNACK [MQTT-3.1.4-1]. Views point into the packet or the scratch. */
-enum midge_reason midge_connect_decode(struct midge_reader body, struct midge_scratch *scratch, struct midge_connect *connect);
+/* Decodes the body of a CONNECT, of which `body` then stands at the end. MIDGE_PROTOCOL_LEVEL is to be answered with CONNACK 1
+ * [MQTT-3.1.2-2], all else but MIDGE_NONE closes the connection without a CONNACK [MQTT-3.1.4-1]. Views point into the packet
+ * or the scratch. */
+enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_scratch *scratch, struct midge_connect *connect);
 
 struct midge_publish {
     struct midge_view topic;
@@ -80,8 +74,9 @@ struct midge_publish {
     bool dup;
 };
 
-/* Decodes the body of a PUBLISH, whose first byte was checked. The topic is checked, with at most levels_max levels. */
-enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader body, struct midge_scratch *scratch,
+/* Decodes the body of a PUBLISH, whose first byte was checked. The topic is checked, with at most levels_max levels. The
+ * payload is only set where all is well. */
+enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body, struct midge_scratch *scratch,
                                        uint32_t levels_max, struct midge_publish *publish);
 
 /* Takes the next filter, and for a SUBSCRIBE the requested QoS, off the list of a SUBSCRIBE or UNSUBSCRIBE which is not at its

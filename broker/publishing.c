@@ -13,7 +13,7 @@ enum midge_routed midge_publishing_route(struct midge *b, const struct midge_pub
 {
     enum midge_routed result;
     while ((result = midge_route(b, publication, problem)) == MIDGE_ROUTE_DISCONNECT) {
-        midge_connection_end(b, problem->connection, (struct midge_ending){.reason = problem->reason});
+        midge_connection_end(b, problem->connection, problem->reason);
     }
     return result;
 }
@@ -39,17 +39,17 @@ static void run_will(struct midge *b, midge_index connection)
     const uint8_t *topic = midge_reader_take(&reader, m->topic_size, &b->scratch);
     MIDGE_ASSERT(topic != NULL);
     struct midge_publication will = {
-        .topic = {.bytes = topic, .size = m->topic_size},
+        .publish.topic = {.bytes = topic, .size = m->topic_size},
+        .publish.payload_size = midge_message_payload_size(m),
+        .publish.qos = m->flags & MIDGE_MESSAGE_QOS,
+        .publish.retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
         .message = c->will,
-        .payload_size = midge_message_payload_size(m),
-        .qos = m->flags & MIDGE_MESSAGE_QOS,
-        .retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
         .may_wait = !midge_wait_expired(b, connection),
         .publisher = connection,
         .drop_reason = MIDGE_WILL_DROPPED,
     };
     struct midge_route_problem problem = {0};
-    if (!midge_allowed(b, c->who, MIDGE_WRITE, will.topic)) {
+    if (!midge_allowed(b, c->who, MIDGE_WRITE, will.publish.topic)) {
         midge_drop_message(b, MIDGE_WRITE_DENIED, 0, c->will); /* [MQTT-3.3.5-2] */
     } else if (midge_publishing_route(b, &will, &problem) == MIDGE_ROUTE_WAIT) {
         midge_wait(b, connection, problem.kind, problem.kind == MIDGE_WAIT_SUBSCRIBER ? problem.connection : 0, problem.need);
@@ -89,16 +89,13 @@ bool midge_wills_hurry(struct midge *b)
 bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
 {
     struct midge_publication publication = {
-        .topic = topic,
-        .payload_size = payload.size,
-        .qos = qos,
-        .retain = retain,
+        .publish = {.topic = topic, .payload_size = payload.size, .qos = qos, .retain = retain},
         .drop_reason = MIDGE_INTERNAL_DROPPED,
     };
     if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE) {
         return false;
     }
-    midge_reader_flat(&publication.payload, payload.bytes, payload.size);
+    midge_reader_flat(&publication.publish.payload, payload.bytes, payload.size);
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];
     struct midge_route_problem problem = {0};
     midge_publishing_route(b, &publication, &problem);

@@ -36,7 +36,7 @@ static void collect(void *context, midge_index first)
         const struct midge_subscription *sub = midge_subscription_at(&b->subscriptions, i);
         struct midge_session *s = midge_session_at(b, sub->session);
         uint8_t granted = sub->state & MIDGE_SUBSCRIPTION_QOS;
-        uint8_t qos = granted < r->publication->qos ? granted : r->publication->qos; /* [MQTT-3.8.4-6] */
+        uint8_t qos = granted < r->publication->publish.qos ? granted : r->publication->publish.qos; /* [MQTT-3.8.4-6] */
         if (s->match_stamp != b->match_stamp) {
             s->match_stamp = b->match_stamp;
             s->match_qos = qos;
@@ -60,7 +60,7 @@ static void find_targets(struct routing *r)
     }
     r->count = 0;
     if (b->subscriptions.pool.used != 0) {
-        midge_subscriptions_match(&b->subscriptions, r->publication->topic, collect, r);
+        midge_subscriptions_match(&b->subscriptions, r->publication->publish.topic, collect, r);
     }
 }
 
@@ -147,11 +147,11 @@ static enum midge_routed judge_targets(struct routing *r, struct midge_route_pro
 {
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
-    uint32_t size = publication->topic.size + publication->payload_size;
+    uint32_t size = publication->publish.topic.size + publication->publish.payload_size;
     for (uint32_t i = 0; i < r->count; i++) {
         midge_index session = b->targets[i];
         struct midge_session *s = midge_session_at(b, session);
-        if (!midge_allowed(b, s->who, MIDGE_READ, publication->topic)) {
+        if (!midge_allowed(b, s->who, MIDGE_READ, publication->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
@@ -215,7 +215,7 @@ static enum midge_routed judge_blocks(struct routing *r, bool retain, struct mid
         *problem = (struct midge_route_problem){.kind = MIDGE_WAIT_BLOCKS, .need = (midge_index)r->blocks};
         return MIDGE_ROUTE_WAIT;
     }
-    if (publication->may_refuse && publication->qos > 0) {
+    if (publication->may_refuse && publication->publish.qos > 0) {
         problem->reason = MIDGE_NO_ROOM;
         return MIDGE_ROUTE_REFUSED;
     }
@@ -234,8 +234,8 @@ static midge_index make_message(struct routing *r)
         midge_store_keep(&b->store, publication->message);
         return publication->message;
     }
-    return midge_store_message(&b->store, publication->topic, publication->payload, publication->payload_size,
-                               publication->qos);
+    return midge_store_message(&b->store, publication->publish.topic, publication->publish.payload,
+                               publication->publish.payload_size, publication->publish.qos);
 }
 
 /* Whether the retained messages may take one more: rule 4, room for one packet stays. */
@@ -244,10 +244,10 @@ static bool retained_admits(const struct routing *r)
     const struct midge *b = r->b;
     const struct midge_policy *policy = &b->config.policy;
     const struct midge_publication *publication = r->publication;
-    uint32_t size = publication->topic.size + publication->payload_size;
+    uint32_t size = publication->publish.topic.size + publication->publish.payload_size;
     uint32_t count = b->retained.count;
     uint32_t bytes = b->retained.bytes;
-    midge_index old = midge_retained_get(&b->retained, publication->topic);
+    midge_index old = midge_retained_get(&b->retained, publication->publish.topic);
     uint32_t blocks = midge_store_free(&b->store);
     if (old != 0) {
         const struct midge_message *m = midge_message_at(&b->store, old);
@@ -271,14 +271,14 @@ static bool retain_message(struct routing *r, midge_index message)
 {
     struct midge *b = r->b;
     const struct midge_publication *publication = r->publication;
-    if (retained_admits(r) && midge_retained_set(&b->retained, publication->topic, message)) {
+    if (retained_admits(r) && midge_retained_set(&b->retained, publication->publish.topic, message)) {
         return true;
     }
-    if (publication->may_refuse && publication->qos > 0 && b->config.policy.overflow_offline == MIDGE_REFUSE) {
+    if (publication->may_refuse && publication->publish.qos > 0 && b->config.policy.overflow_offline == MIDGE_REFUSE) {
         return false;
     }
-    midge_retained_clear(&b->retained, publication->topic);
-    midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->topic, publication->payload_size);
+    midge_retained_clear(&b->retained, publication->publish.topic);
+    midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->publish.topic, publication->publish.payload_size);
     return true;
 }
 
@@ -294,13 +294,13 @@ static void lose(struct routing *r, const struct midge_session *s, midge_index s
     } else if ((s->match_qos & TARGET_NO_ROOM) != 0 && (s->match_qos & TARGET_QOS) == 0) {
         reason = publication->drop_reason;
     }
-    midge_drop_topic(r->b, reason, session, publication->topic, publication->payload_size);
+    midge_drop_topic(r->b, reason, session, publication->publish.topic, publication->publish.payload_size);
 }
 
 /* Drops the oldest messages of a queue until it admits the new one. Returns false where nothing more can be dropped. */
 static bool make_room(struct routing *r, midge_index session)
 {
-    uint32_t size = r->publication->topic.size + r->publication->payload_size;
+    uint32_t size = r->publication->publish.topic.size + r->publication->publish.payload_size;
     uint8_t qos = midge_session_at(r->b, session)->match_qos & TARGET_QOS;
     do {
         measure_room(r);
@@ -358,18 +358,19 @@ static void drop_everywhere(struct routing *r, bool retain)
         lose(r, s, b->targets[i]);
     }
     if (retain) {
-        midge_retained_clear(&b->retained, publication->topic);
-        midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->topic, publication->payload_size);
+        midge_retained_clear(&b->retained, publication->publish.topic);
+        midge_drop_topic(b, MIDGE_RETAINED_FULL, 0, publication->publish.topic, publication->publish.payload_size);
     }
 }
 
 enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication, struct midge_route_problem *problem)
 {
     struct routing r = {.b = b, .publication = publication};
-    bool retain = publication->retain && publication->payload_size > 0;
+    bool retain = publication->publish.retain && publication->publish.payload_size > 0;
     find_targets(&r);
-    r.blocks =
-        publication->message != 0 ? 0 : midge_store_blocks(&b->store, 2 + publication->topic.size + publication->payload_size);
+    r.blocks = publication->message != 0
+                   ? 0
+                   : midge_store_blocks(&b->store, 2 + publication->publish.topic.size + publication->publish.payload_size);
     r.orderly = publication->may_wait && b->waiting > 0;
     measure_room(&r);
     enum midge_routed result = judge_targets(&r, problem);
@@ -382,8 +383,8 @@ enum midge_routed midge_route(struct midge *b, const struct midge_publication *p
     if (result != MIDGE_ROUTED) {
         return result;
     }
-    if (publication->retain && !retain) {
-        midge_retained_clear(&b->retained, publication->topic); /* [MQTT-3.3.1-10] [MQTT-3.3.1-11] */
+    if (publication->publish.retain && !retain) {
+        midge_retained_clear(&b->retained, publication->publish.topic); /* [MQTT-3.3.1-10] [MQTT-3.3.1-11] */
     }
     if (r.blocks == UINT32_MAX) {
         drop_everywhere(&r, retain);

@@ -5,12 +5,8 @@
 #include "state.h"
 
 struct midge_publication {
-    struct midge_view topic; /* valid */
-    midge_index message;     /* stored and published already; 0: it is made of the topic and the payload */
-    struct midge_reader payload;
-    uint32_t payload_size;
-    uint8_t qos;
-    bool retain;
+    struct midge_publish publish;  /* its topic is valid; the payload is not looked at where there is a message */
+    midge_index message;           /* stored and published already; 0: it is made of the topic and the payload */
     bool may_wait;                 /* for room */
     bool may_refuse;               /* it will be published again if it is refused */
     midge_index publisher;         /* the connection it came from, 0: none */

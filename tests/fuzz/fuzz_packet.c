@@ -90,8 +90,8 @@ static void check_connect(struct pair *pair, struct span body)
 {
     struct midge_connect flat;
     struct midge_connect chunked;
-    enum midge_reason reason = midge_connect_decode(pair->flat, &pair->no_scratch, &flat);
-    enum midge_reason other = midge_connect_decode(pair->chunked, &pair->scratch, &chunked);
+    enum midge_reason reason = midge_connect_decode(&pair->flat, &pair->no_scratch, &flat);
+    enum midge_reason other = midge_connect_decode(&pair->chunked, &pair->scratch, &chunked);
     REQUIRE(reason != MIDGE_SCRATCH);
     if (other == MIDGE_SCRATCH) {
         return;
@@ -100,26 +100,27 @@ static void check_connect(struct pair *pair, struct span body)
     if (reason != MIDGE_NONE) {
         return;
     }
-    REQUIRE(flat.level == chunked.level && flat.clean_session == chunked.clean_session && flat.has_will == chunked.has_will &&
-            flat.will_retain == chunked.will_retain && flat.has_username == chunked.has_username &&
-            flat.has_password == chunked.has_password && flat.will_qos == chunked.will_qos &&
-            flat.keepalive_s == chunked.keepalive_s && flat.will_payload_size == chunked.will_payload_size);
-    REQUIRE(same_view(flat.client_id, chunked.client_id) && same_view(flat.will_topic, chunked.will_topic) &&
-            same_view(flat.username, chunked.username) && same_view(flat.password, chunked.password));
+    REQUIRE(flat.login.level == chunked.login.level && flat.login.clean_session == chunked.login.clean_session &&
+            flat.has_will == chunked.has_will && flat.will_retain == chunked.will_retain &&
+            flat.login.has_username == chunked.login.has_username && flat.login.has_password == chunked.login.has_password &&
+            flat.will_qos == chunked.will_qos && flat.login.keepalive_s == chunked.login.keepalive_s &&
+            flat.will_payload_size == chunked.will_payload_size);
+    REQUIRE(same_view(flat.login.client_id, chunked.login.client_id) && same_view(flat.will_topic, chunked.will_topic) &&
+            same_view(flat.login.username, chunked.login.username) && same_view(flat.login.password, chunked.login.password));
     struct buffer will = rest_of(chunked.will_payload, chunked.will_payload_size);
-    struct connect_fields fields = {.level = flat.level, .flags_and = ~0u, .clean = flat.clean_session};
-    fields.protocol = span_of((flat.level & 0x7f) == 3 ? "MQIsdp" : "MQTT");
-    fields.keepalive_s = flat.keepalive_s;
-    fields.client_id = span_from(flat.client_id);
+    struct connect_fields fields = {.level = flat.login.level, .flags_and = ~0u, .clean = flat.login.clean_session};
+    fields.protocol = span_of((flat.login.level & 0x7f) == 3 ? "MQIsdp" : "MQTT");
+    fields.keepalive_s = flat.login.keepalive_s;
+    fields.client_id = span_from(flat.login.client_id);
     fields.has_will = flat.has_will;
     fields.will_retain = flat.will_retain;
     fields.will_qos = flat.will_qos;
     fields.will_topic = span_from(flat.will_topic);
     fields.will_payload = (struct span){will.bytes, will.size};
-    fields.has_username = flat.has_username;
-    fields.has_password = flat.has_password;
-    fields.username = span_from(flat.username);
-    fields.password = span_from(flat.password);
+    fields.has_username = flat.login.has_username;
+    fields.has_password = flat.login.has_password;
+    fields.username = span_from(flat.login.username);
+    fields.password = span_from(flat.login.password);
     struct buffer encoded = {0};
     encode_connect(&encoded, &fields);
     check_encoded(&encoded, MIDGE_PACKET_CONNECT << 4, body);
@@ -130,8 +131,8 @@ static void check_publish(struct pair *pair, uint8_t first, struct span body)
 {
     struct midge_publish flat;
     struct midge_publish chunked;
-    enum midge_reason reason = midge_publish_decode(first, pair->flat, &pair->no_scratch, LEVELS, &flat);
-    enum midge_reason other = midge_publish_decode(first, pair->chunked, &pair->scratch, LEVELS, &chunked);
+    enum midge_reason reason = midge_publish_decode(first, &pair->flat, &pair->no_scratch, LEVELS, &flat);
+    enum midge_reason other = midge_publish_decode(first, &pair->chunked, &pair->scratch, LEVELS, &chunked);
     REQUIRE(reason != MIDGE_SCRATCH);
     if (other == MIDGE_SCRATCH) {
         return;

@@ -144,7 +144,7 @@ static enum midge_reason decode_connect(const struct body *body, uint32_t size, 
     struct midge_scratch none = {0};
     struct midge_reader reader;
     midge_reader_flat(&reader, bytes, size);
-    enum midge_reason reason = midge_connect_decode(reader, &none, connect);
+    enum midge_reason reason = midge_connect_decode(&reader, &none, connect);
     free(bytes);
     return reason;
 }
@@ -166,14 +166,14 @@ static void connect_with_all_flags(void **state)
         if (expected != MIDGE_NONE) {
             continue;
         }
-        assert_int_equal(connect.level, 4);
-        assert_int_equal(connect.keepalive_s, 0x1234);
-        assert_int_equal(connect.clean_session, (flags & 0x02) != 0);
+        assert_int_equal(connect.login.level, 4);
+        assert_int_equal(connect.login.keepalive_s, 0x1234);
+        assert_int_equal(connect.login.clean_session, (flags & 0x02) != 0);
         assert_int_equal(connect.has_will, will);
         assert_int_equal(connect.will_qos, flags >> 3 & 3);
         assert_int_equal(connect.will_retain, (flags & 0x20) != 0);
-        assert_int_equal(connect.has_username, (flags & 0x80) != 0);
-        assert_int_equal(connect.has_password, (flags & 0x40) != 0);
+        assert_int_equal(connect.login.has_username, (flags & 0x80) != 0);
+        assert_int_equal(connect.login.has_password, (flags & 0x40) != 0);
         assert_int_equal(connect.will_payload_size, will ? 6 : 0);
     }
 }
@@ -275,20 +275,20 @@ static void connect_across_blocks(void **state)
         midge_index tail = message;
         midge_store_append(&store, message, &tail, pad, shift);
         midge_store_append(&store, message, &tail, body.bytes, body.size);
-        struct midge_reader reader;
-        midge_reader_message(&reader, &store, message, shift);
         uint32_t enough = UINT32_MAX;
         for (uint32_t room = 0; room <= 64; room++) {
+            struct midge_reader reader;
+            midge_reader_message(&reader, &store, message, shift);
             uint8_t *bytes = unit_memory(room);
             struct midge_scratch scratch = {.bytes = bytes, .size = room};
             struct midge_connect connect;
-            enum midge_reason reason = midge_connect_decode(reader, &scratch, &connect);
+            enum midge_reason reason = midge_connect_decode(&reader, &scratch, &connect);
             if (reason == MIDGE_NONE) {
-                assert_view(connect.client_id, "the-client");
+                assert_view(connect.login.client_id, "the-client");
                 assert_view(connect.will_topic, "a/will/topic");
-                assert_view(connect.username, "user name");
-                assert_int_equal(connect.password.size, 12);
-                assert_memory_equal(connect.password.bytes, "\0\1\2password\xfe", 12);
+                assert_view(connect.login.username, "user name");
+                assert_int_equal(connect.login.password.size, 12);
+                assert_memory_equal(connect.login.password.bytes, "\0\1\2password\xfe", 12);
                 uint8_t will[6];
                 midge_reader_copy(&connect.will_payload, will, 6);
                 assert_memory_equal(will, "\0will\xff", 6);
@@ -316,7 +316,7 @@ static enum midge_reason decode_publish(uint8_t first, const uint8_t *body, uint
     struct midge_scratch none = {0};
     struct midge_reader reader;
     midge_reader_flat(&reader, bytes, size);
-    enum midge_reason reason = midge_publish_decode(first, reader, &none, LEVELS, publish);
+    enum midge_reason reason = midge_publish_decode(first, &reader, &none, LEVELS, publish);
     free(bytes);
     return reason;
 }

@@ -44,8 +44,9 @@ static uint32_t queued(const struct world *w, uint32_t i)
 static struct midge_publication message_of(const char *topic, const char *payload, uint8_t qos)
 {
     struct midge_publication publication = {
-        .topic = fixture_view(topic), .payload_size = (uint32_t)strlen(payload), .qos = qos, .drop_reason = MIDGE_QOS0_WAIT};
-    midge_reader_flat(&publication.payload, (const uint8_t *)payload, publication.payload_size);
+        .publish = {.topic = fixture_view(topic), .payload_size = (uint32_t)strlen(payload), .qos = qos},
+        .drop_reason = MIDGE_QOS0_WAIT};
+    midge_reader_flat(&publication.publish.payload, (const uint8_t *)payload, publication.publish.payload_size);
     return publication;
 }
 
@@ -295,7 +296,7 @@ static void too_few_deliveries(void **state)
     assert_int_equal(route(&w, &publication), MIDGE_ROUTED);
     assert_int_equal(w.b->deliveries.used, 3);
     assert_int_equal(fixture_drops(w.b, MIDGE_QUEUE_FULL), 1);
-    publication.qos = 0;
+    publication.publish.qos = 0;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTED);
     assert_int_equal(w.b->deliveries.used, 3);
     fixture_end(w.b);
@@ -344,7 +345,7 @@ static void too_few_blocks(void **state)
         assert_int_equal(fixture_drops(w.b, MIDGE_QOS0_WAIT), 1);
     }
     struct midge_publication retained = message_of("t", "text", 1);
-    retained.retain = true;
+    retained.publish.retain = true;
     assert_int_equal(route_only(&w, &retained), MIDGE_ROUTED); /* nobody would send it again */
     assert_int_equal(fixture_drops(w.b, MIDGE_QUEUE_FULL), 1);
     assert_int_equal(fixture_drops(w.b, MIDGE_RETAINED_FULL), 1);
@@ -375,8 +376,8 @@ static void displacing_takes_nothing_from_the_others(void **state)
         fixture_subscribe(w.b, w.handles[i], own[i], 1);
         fixture_subscribe(w.b, w.handles[i], "t", 1);
         struct midge_publication large = message_of(own[i], "", 1);
-        large.payload_size = sizeof(payload);
-        midge_reader_flat(&large.payload, payload, sizeof(payload));
+        large.publish.payload_size = sizeof(payload);
+        midge_reader_flat(&large.publish.payload, payload, sizeof(payload));
         assert_int_equal(route(&w, &large), MIDGE_ROUTED);
     }
     assert_int_equal(midge_pool_free(&w.b->deliveries), OTHERS);
@@ -392,13 +393,13 @@ static void a_message_larger_than_the_store_never_waits(void **state)
     fixture_subscribe(w.b, w.handles[0], "t", 1);
     static uint8_t payload[FIXTURE_BLOCKS * FIXTURE_BLOCK_SIZE + 1];
     struct midge_publication publication = message_of("t", "", 1);
-    publication.payload_size = sizeof(payload);
-    midge_reader_flat(&publication.payload, payload, sizeof(payload));
+    publication.publish.payload_size = sizeof(payload);
+    midge_reader_flat(&publication.publish.payload, payload, sizeof(payload));
     publication.may_wait = true;
     publication.may_refuse = true;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTE_REFUSED);
     assert_int_equal(w.problem.reason, MIDGE_NO_ROOM);
-    publication.qos = 0;
+    publication.publish.qos = 0;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTED);
     assert_int_equal(fixture_drops(w.b, MIDGE_QOS0_WAIT), 1);
     fixture_end(w.b);
@@ -409,7 +410,7 @@ static void a_message_larger_than_the_store_never_waits(void **state)
 static enum midge_routed retain(struct world *w, const char *topic, const char *payload, bool may_refuse)
 {
     struct midge_publication publication = message_of(topic, payload, 1);
-    publication.retain = true;
+    publication.publish.retain = true;
     publication.may_refuse = may_refuse;
     return route(w, &publication);
 }
