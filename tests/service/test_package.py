@@ -11,19 +11,19 @@ import pwd
 import re
 import signal
 import stat
-import subprocess
 import sys
 import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process")]
+sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process"), str(ROOT / "service")]
+import system  # noqa: E402
 import wire  # noqa: E402
-from process import DEADLINE_S, Process  # noqa: E402
+from process import Process  # noqa: E402
+from system import run  # noqa: E402
 
 OPTIONS = None
 PACKAGE = "midge-broker"
-OF_ITS_OWN = "MIDGE_TEST_SYSTEM"  # set where the test runs in the system that it made
 FILES = {
     "etc/midge/midge.conf": 0o644,
     "lib/systemd/system/midge.service": 0o644,
@@ -34,14 +34,6 @@ FILES = {
     "share/man/man5/midge.conf.5.gz": 0o644,
     "share/man/man8/midge.8.gz": 0o644,
 }
-
-
-def run(*command, **options):
-    result = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                            timeout=DEADLINE_S, check=False, **options)
-    if result.returncode:
-        raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
-    return result.stdout
 
 
 class TestInstall(unittest.TestCase):
@@ -98,52 +90,16 @@ class TestInstall(unittest.TestCase):
             self.assertIn(option, page)
 
 
-class System:
-    """A copy of this system. Nothing that is written in it outlives the test."""
-
-    def __init__(self):
-        run("mount", "-t", "tmpfs", "tmpfs", "/mnt")
-        for name in ("upper", "work", "root"):
-            pathlib.Path("/mnt", name).mkdir()
-        self.root = pathlib.Path("/mnt/root")
-        run("mount", "-t", "overlay", "overlay", "-o", "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work", self.root)
-        run("mount", "-t", "proc", "proc", self.root / "proc")
-        run("mount", "--rbind", "/dev", self.root / "dev")
-        run("mount", "-t", "tmpfs", "tmpfs", self.root / "run")
-        run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", self.root / "tmp")
-
-    def run(self, *command):
-        return run("chroot", self.root, *command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"})
-
-    def path(self, name):
-        return self.root / name.lstrip("/")
-
-
-def raise_loopback():
-    """Switches the loopback interface of this network on: ioctl(SIOCSIFFLAGS)."""
-    import fcntl
-    import socket
-    import struct
-
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
-
-
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to make a system in which it is installed")
 class TestPackage(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        raise_loopback()
-        folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(folder.cleanup)
-        run("cpack", "--config", pathlib.Path(OPTIONS.build).resolve() / "CPackConfig.cmake", "-B", folder.name)
-        cls.package, = pathlib.Path(folder.name).glob("*.deb")
-        cls.system = System()
-        cls.system.path("/tmp/midge.deb").write_bytes(cls.package.read_bytes())
+        cls.system = system.System(OPTIONS.build)
+        cls.package = cls.system.package
 
     def serve(self):
         """The installed program with the installed configuration serves a client, as the user midge."""
-        midge = Process(["chroot", str(self.system.root), "/usr/sbin/midge", "-c", "/etc/midge/midge.conf"])
+        midge = Process([*self.system.inside, "/usr/sbin/midge", "-c", "/etc/midge/midge.conf"])
         self.addCleanup(midge.kill)
         midge.wait_log("running as the user midge$")
         client = wire.connected(("127.0.0.1", 1883), "somebody")
@@ -178,42 +134,40 @@ class TestPackage(unittest.TestCase):
 
     def test_life(self):
         """Installed, started, installed again, removed, purged."""
-        system = self.system
+        made = self.system
         self.assertFalse(pathlib.Path("/etc/midge").exists(), "this machine has a midge; the test needs one without")
-        system.run("dpkg", "-i", "/tmp/midge.deb")
+        made.install()
         users = re.findall(r"^midge:[^:]*:(\d+):(\d+):[^:]*:/var/lib/midge:/usr/sbin/nologin$",
-                           system.path("/etc/passwd").read_text(encoding="utf-8"), flags=re.M)
+                           made.path("/etc/passwd").read_text(encoding="utf-8"), flags=re.M)
         self.assertEqual(1, len(users))
         for name in ("/var/lib/midge", "/var/log/midge"):
-            status = system.path(name).stat()
+            status = made.path(name).stat()
             self.assertEqual((*map(int, users[0]), 0o750), (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))
-        wanted = system.path("/etc/systemd/system/multi-user.target.wants/midge.service")
+        wanted = made.path("/etc/systemd/system/multi-user.target.wants/midge.service")
         self.assertTrue(wanted.is_symlink())
         self.serve()
 
-        config = system.path("/etc/midge/midge.conf")
+        config = made.path("/etc/midge/midge.conf")
         config.write_text(config.read_text(encoding="utf-8") + "max_qos 1\n", encoding="utf-8")
-        system.run("/var/lib/dpkg/info/midge-broker.postinst", "configure", "0.1.0")
-        system.run("dpkg", "-i", "/tmp/midge.deb")
+        made.run("/var/lib/dpkg/info/midge-broker.postinst", "configure", "0.1.0")
+        made.install()
         self.assertTrue(config.read_text(encoding="utf-8").endswith("max_qos 1\n"))
-        self.assertEqual(1, len(re.findall("^midge:", system.path("/etc/passwd").read_text(encoding="utf-8"), flags=re.M)))
+        self.assertEqual(1, len(re.findall("^midge:", made.path("/etc/passwd").read_text(encoding="utf-8"), flags=re.M)))
         self.serve()
 
-        system.run("dpkg", "-r", PACKAGE)
-        self.assertFalse(system.path("/usr/sbin/midge").exists())
+        made.run("dpkg", "-r", PACKAGE)
+        self.assertFalse(made.path("/usr/sbin/midge").exists())
         self.assertTrue(config.exists())
-        system.path("/var/lib/midge/journal").touch()
-        system.run("dpkg", "-P", PACKAGE)
-        for name in ("/etc/midge", "/var/lib/midge", "/var/log/midge", str(wanted)[len(str(system.root)):],
+        made.path("/var/lib/midge/journal").touch()
+        made.run("dpkg", "-P", PACKAGE)
+        for name in ("/etc/midge", "/var/lib/midge", "/var/log/midge", str(wanted)[len(str(made.root)):],
                      "/etc/systemd/system/midge.service"):
-            self.assertFalse(os.path.lexists(system.path(name)), name)
+            self.assertFalse(os.path.lexists(made.path(name)), name)
         self.assertNotIn("midge", {entry.pw_name for entry in pwd.getpwall()})  # of this machine
 
 
 if __name__ == "__main__":
-    if os.geteuid() == 0 and OF_ITS_OWN not in os.environ:
-        os.environ[OF_ITS_OWN] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--net", "--", sys.executable, *sys.argv])
+    system.enter()
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     OPTIONS, rest = parser.parse_known_args()
