@@ -1,5 +1,5 @@
 /* Limits and policies: their ranges, the memory they cost, and how the one block of memory is carved. */
-#include "state.h"
+#include "events.h"
 
 #if MIDGE_INDEX_BITS == 16
 enum { COUNT_MAX = 32000 };
@@ -136,7 +136,14 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     if (!check_policy(policy, wrong)) {
         return false;
     }
+    bool wider = policy->inflight_max > b->config.policy.inflight_max;
     b->config.policy = *policy;
+    /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet. */
+    for (midge_index i = 1; wider && i <= b->connections.touched; i++) {
+        if (midge_connection_at(b, i)->state == MIDGE_ACTIVE) {
+            midge_output_due(b, i);
+        }
+    }
     /* A packet in assembly may take half the blocks at most. */
     uint32_t most = midge_store_room(&b->store, b->store.blocks.capacity / 2u);
     uint32_t usual = midge_store_room(&b->store, b->store.blocks.capacity / 4u);

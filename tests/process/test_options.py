@@ -397,7 +397,6 @@ class TestReports(Case):
             self.assertEqual(out, stdout != b"")
 
     @staticmethod
-    @staticmethod
     def wait_listening(pid):
         """Until it has set up its loop: SIGTERM is blocked then, and waits to be read."""
         status = pathlib.Path(f"/proc/{pid}/status")
@@ -467,6 +466,19 @@ class TestReload(Case):
         self.write("per_listener_settings true", "listener 0 127.0.0.1", "allow_anonymous true")
         self.midge.signal(signal.SIGHUP)
         self.midge.wait_log("Reload failed, .*:1: option \"per_listener_settings\": it changes at the next start only")
+
+    def test_a_wider_window_is_used_at_once(self):
+        """A client that has nothing to acknowledge gets what waits for it."""
+        self.start("max_inflight_messages 1")
+        receiver, sender = self.client("receiver"), self.client("sender")
+        receiver.subscribe(("t", 1))
+        for number in range(2):
+            sender.publish("t", str(number), 1)
+        self.assertEqual(b"0", receiver.receive_publish(acknowledge=False).payload)
+        self.assert_silent(receiver)
+        self.write("listener 0 127.0.0.1", "max_inflight_messages 2")
+        self.midge.signal(signal.SIGHUP)
+        self.assertEqual(b"1", receiver.receive_publish(acknowledge=False).payload)
 
     def test_a_bad_file_changes_nothing(self):
         self.start("max_qos 1")

@@ -237,14 +237,36 @@ static void a_turn_that_is_not_used_is_passed_on(void **state)
     fixture_end(b);
 }
 
+/* What waits for room in the window is announced when a policy makes room, without a packet of the client. */
+static void a_wider_window_is_announced(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    struct midge_policy policy = w.b->config.policy;
+    policy.inflight_max = 1;
+    assert_true(midge_set_policy(w.b, &policy, NULL));
+    for (uint32_t n = 0; n < 3; n++) {
+        publish(&w, n, 1);
+    }
+    (void)fixture_events(w.b, w.to, MIDGE_OUTPUT_READY);
+    assert_true(fixture_drain(w.b, w.to) > 0);
+    assert_true(midge_set_policy(w.b, &policy, NULL));
+    assert_int_equal(fixture_events(w.b, w.to, MIDGE_OUTPUT_READY), 0);
+    policy.inflight_max = 2;
+    assert_true(midge_set_policy(w.b, &policy, NULL));
+    assert_int_equal(fixture_events(w.b, w.to, MIDGE_OUTPUT_READY), 1);
+    assert_true(fixture_drain(w.b, w.to) > 0);
+    assert_int_equal(fixture_drain(w.b, w.to), 0);
+    fixture_end(w.b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffers_and_sends_of_every_size),
-        cmocka_unit_test(looking_changes_nothing),
-        cmocka_unit_test(cut_at_every_byte),
-        cmocka_unit_test(replies_do_not_cut_a_message),
-        cmocka_unit_test(a_turn_that_is_not_used_is_passed_on),
+        cmocka_unit_test(a_wider_window_is_announced),  cmocka_unit_test(buffers_and_sends_of_every_size),
+        cmocka_unit_test(looking_changes_nothing),      cmocka_unit_test(cut_at_every_byte),
+        cmocka_unit_test(replies_do_not_cut_a_message), cmocka_unit_test(a_turn_that_is_not_used_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
