@@ -5,11 +5,12 @@
 
 enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = 4 + MIDGE_REPLY_CODES_MAX };
 
+/* The first entries of all rings lie together, then the second ones, and so on: most rings never hold more than one or two. */
 static struct midge_reply *slot(const struct midge *b, midge_index connection, uint32_t index)
 {
     const struct midge_connection *c = midge_connection_at(b, connection);
-    uint32_t size = b->config.limits.replies;
-    return &b->replies[(size_t)(connection - 1u) * size + (c->replies_first + index) % size];
+    uint32_t place = (c->replies_first + index) % b->config.limits.replies;
+    return &b->replies[(size_t)place * b->connections.capacity + connection - 1u];
 }
 
 static void push(struct midge *b, midge_index connection, struct midge_reply reply)
@@ -188,8 +189,8 @@ static void packet_done(struct midge *b, midge_index connection, uint32_t size)
         midge_store_release(&b->store, c->suback);
         c->suback = 0;
     }
-    c->replies_first = (uint8_t)((c->replies_first + 1u) % b->config.limits.replies);
     c->replies_count--;
+    c->replies_first = c->replies_count == 0 ? 0 : (uint8_t)((c->replies_first + 1u) % b->config.limits.replies);
 }
 
 uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t sent)
