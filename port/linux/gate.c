@@ -222,7 +222,7 @@ void midge_gate_arrived(struct midge_gate *gate, midge_index index, uint8_t list
 void midge_gate_left(struct midge_gate *gate, midge_index index)
 {
     struct midge_visitor *visitor = &gate->visitors[index];
-    if (visitor->login != 0) {
+    if (visitor->waiting) {
         midge_logins_abandon(&gate->logins, visitor->login);
     }
     if (visitor->accepted) {
@@ -355,6 +355,7 @@ static enum midge_verdict check_password(struct midge_gate *gate, struct midge_v
         return refuse(gate, visitor, MIDGE_REFUSAL_BUSY);
     }
     visitor->login = number;
+    visitor->waiting = true;
     if (at_once) {
         midge_logins_fail(&gate->logins, number, gate->now_ms);
     } else {
@@ -425,8 +426,9 @@ uint64_t midge_gate_turn(struct midge_gate *gate, uint64_t now_ms)
         struct midge_handle conn = logins->pending[login].conn;
         struct midge_visitor *visitor = &gate->visitors[conn.index];
         struct midge_asker asker = midge_logins_asker(logins, login);
+        visitor->waiting = false;
+        visitor->who = 0;
         enum midge_verdict verdict = good ? let_in(gate, visitor, &asker) : refuse(gate, visitor, MIDGE_REFUSAL_PASSWORD);
-        visitor->login = 0;
         midge_logins_release(logins, login);
         midge_authenticated(gate->broker, conn, verdict, visitor->who);
     }

@@ -24,19 +24,24 @@ enum midge_refusal {
     MIDGE_REFUSAL_NAMES        /* user name and client identifier are too long */
 };
 
-/* What is known about a connection, by its index. */
+/* What is known about a connection, by its index. Small, since there are as many as connections. */
 struct midge_visitor {
-    uint32_t who;     /* as the core was told */
     uint32_t address; /* of the host; 0: a local socket, or no connection */
-    uint32_t client;  /* the hash of the client identifier */
-    uint32_t login;   /* the login that waits; 0: none */
+    union {
+        uint32_t login; /* while `waiting`: the login that waits */
+        uint32_t who;   /* else: as the core was told */
+    };
+    union {
+        uint32_t client;   /* the hash of the client identifier */
+        uint32_t failures; /* of the host, when it was refused */
+    };
     uint8_t listener;
     uint8_t refusal; /* enum midge_refusal */
-    bool clean;
-    bool known;    /* `who` is an identity that counts this connection */
-    bool accepted; /* the core has accepted the client */
-    bool sent_away;
-    uint32_t failures; /* of the host, when it was refused */
+    bool clean : 1;
+    bool waiting : 1;
+    bool known : 1;    /* `who` is an identity that counts this connection */
+    bool accepted : 1; /* the core has accepted the client */
+    bool sent_away : 1;
 };
 
 /* What the gate has to know about a listener. */

@@ -24,13 +24,15 @@ static struct {
     uint64_t period_ms; /* when the period began in which lines are counted */
     uint32_t provoked;  /* lines in this period */
     uint32_t left_out;  /* of them, those that were not written */
-    struct {
-        enum midge_log_level level;
-        char text[MIDGE_LOG_LINE_SIZE];
-    } queue[QUEUE_MAX]; /* lines for the topic; a line is logged while the core works, and published when it does not */
-    uint32_t queued;
-    uint32_t overrun; /* lines that the queue had no room for */
+    uint32_t queued;    /* lines in the queue */
+    uint32_t overrun;   /* lines that the queue had no room for */
 } logger = {.settings = {.levels = ~0u, .destinations = MIDGE_LOG_TO_STDERR, .connections = true}, .file = -1, .syslog = -1};
+
+/* Lines for the topic; a line is logged while the core works, and published when it does not. */
+static struct {
+    enum midge_log_level level;
+    char text[MIDGE_LOG_LINE_SIZE];
+} queue[QUEUE_MAX];
 
 /* syslog(3) would allocate memory. */
 static int open_syslog(void)
@@ -130,8 +132,8 @@ static void queue_line(enum midge_log_level level, const char *stamp, const char
         logger.overrun++;
         return;
     }
-    logger.queue[logger.queued].level = level;
-    snprintf(logger.queue[logger.queued].text, MIDGE_LOG_LINE_SIZE, "%s%s", stamp, line);
+    queue[logger.queued].level = level;
+    snprintf(queue[logger.queued].text, MIDGE_LOG_LINE_SIZE, "%s%s", stamp, line);
     logger.queued++;
 }
 
@@ -154,10 +156,10 @@ void midge_logger_publish(struct midge *broker)
 {
     uint32_t count = logger.queued; /* publishing may add more, for the next time */
     for (uint32_t i = 0; i < count; i++) {
-        publish_line(broker, logger.queue[i].level, logger.queue[i].text);
+        publish_line(broker, queue[i].level, queue[i].text);
     }
     logger.queued -= count;
-    memmove(logger.queue, logger.queue + count, logger.queued * sizeof(logger.queue[0]));
+    memmove(queue, queue + count, logger.queued * sizeof(queue[0]));
     if (logger.overrun > 0) {
         char line[64];
         snprintf(line, sizeof(line), "%u lines are missing here.", logger.overrun);

@@ -35,7 +35,7 @@ struct command {
     bool verbose;
 };
 
-/* All of the process. Large, and therefore not on the stack. */
+/* All of the process. Large, and therefore not on the stack; zero at the start, and so without pages until they are used. */
 static struct {
     struct command command;
     struct midge_configuration config;
@@ -45,8 +45,9 @@ static struct {
     struct midge_loop loop;
     struct midge_gate gate;
     struct midge_user user;
-    int pid_file; /* -1: none */
-} process = {.pid_file = -1};
+} process;
+
+static int pid_file = -1; /* -1: none */
 
 static const char usage[] =
     "usage: midge [-c FILE] [-p PORT] [-v] [-h] [--version] [--memory] [--test-config] [--options]\n"
@@ -306,8 +307,8 @@ static int write_pid_file(const char *path)
     if (path[0] == '\0') {
         return EXIT_SUCCESS;
     }
-    process.pid_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (process.pid_file < 0 || dprintf(process.pid_file, "%d\n", (int)getpid()) < 0) {
+    pid_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (pid_file < 0 || dprintf(pid_file, "%d\n", (int)getpid()) < 0) {
         return fail("cannot write pid_file %s: %s", path, strerror(errno));
     }
     return EXIT_SUCCESS;
@@ -316,8 +317,8 @@ static int write_pid_file(const char *path)
 /* Who is no longer root may be unable to remove the file, but can still empty it. */
 static void remove_pid_file(const char *path)
 {
-    if (process.pid_file >= 0 && unlink(path) != 0) {
-        int failed = ftruncate(process.pid_file, 0);
+    if (pid_file >= 0 && unlink(path) != 0) {
+        int failed = ftruncate(pid_file, 0);
         (void)failed;
     }
 }
