@@ -266,13 +266,19 @@ uint64_t midge_advance(struct midge *b, uint64_t now_ms)
 
 /* ---- Counters ---- */
 
-static struct midge_pool_use use_of(const struct midge_pool *pool)
-{
-    return (struct midge_pool_use){.used = pool->used, .peak = pool->peak, .capacity = pool->capacity};
-}
-
 void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
 {
+    const struct midge_pool *pools[] = {
+        [MIDGE_POOL_CONNECTIONS] = &b->connections,
+        [MIDGE_POOL_SESSIONS] = &b->sessions,
+        [MIDGE_POOL_SUBSCRIPTIONS] = &b->subscriptions.pool,
+        [MIDGE_POOL_FILTER_NODES] = &b->subscriptions.tree.nodes,
+        [MIDGE_POOL_TOPIC_NODES] = &b->retained.tree.nodes,
+        [MIDGE_POOL_NAMES] = &b->names.chunks,
+        [MIDGE_POOL_DELIVERIES] = &b->deliveries,
+        [MIDGE_POOL_QOS2_IDENTIFIERS] = &b->qos2,
+        [MIDGE_POOL_BLOCKS] = &b->store.blocks,
+    };
     *metrics = b->metrics;
     metrics->subscriptions = b->subscriptions.pool.used;
     metrics->retained = b->retained.count;
@@ -280,13 +286,8 @@ void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
     metrics->queued = b->deliveries.used;
     metrics->stored_messages = b->store.messages;
     metrics->stored_bytes = b->store.bytes;
-    metrics->pools[MIDGE_POOL_CONNECTIONS] = use_of(&b->connections);
-    metrics->pools[MIDGE_POOL_SESSIONS] = use_of(&b->sessions);
-    metrics->pools[MIDGE_POOL_SUBSCRIPTIONS] = use_of(&b->subscriptions.pool);
-    metrics->pools[MIDGE_POOL_FILTER_NODES] = use_of(&b->subscriptions.tree.nodes);
-    metrics->pools[MIDGE_POOL_TOPIC_NODES] = use_of(&b->retained.tree.nodes);
-    metrics->pools[MIDGE_POOL_NAMES] = use_of(&b->names.chunks);
-    metrics->pools[MIDGE_POOL_DELIVERIES] = use_of(&b->deliveries);
-    metrics->pools[MIDGE_POOL_QOS2_IDENTIFIERS] = use_of(&b->qos2);
-    metrics->pools[MIDGE_POOL_BLOCKS] = use_of(&b->store.blocks);
+    for (uint32_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+        metrics->pools[i] =
+            (struct midge_pool_use){.used = pools[i]->used, .peak = pools[i]->peak, .capacity = pools[i]->capacity};
+    }
 }

@@ -14,19 +14,18 @@ midge_index midge_connection_open(struct midge *b, uint8_t listener)
     }
     struct midge_connection *c = midge_connection_at(b, connection);
     /* What ties the slot to lists that may still hold it stays, and its generation. */
-    struct midge_connection fresh = {
-        .generation = c->generation,
-        .event_next = c->event_next,
-        .starved_next = c->starved_next,
-        .flags = (c->flags & (MIDGE_CONN_LISTED | MIDGE_CONN_STARVED)) | MIDGE_CONN_ARMED,
-        .state = MIDGE_CONNECTING,
-        .listener = listener,
-        .verdict = MIDGE_VERDICT_NONE,
-        .last_input_ms = midge_now(b),
-        .progress_ms = midge_now(b),
-        .state_deadline_ms = midge_now(b) + b->config.policy.connect_timeout_ms,
-    };
-    *c = fresh;
+    struct midge_connection old = *c;
+    memset(c, 0, sizeof(*c));
+    c->generation = old.generation;
+    c->event_next = old.event_next;
+    c->starved_next = old.starved_next;
+    c->flags = (old.flags & (MIDGE_CONN_LISTED | MIDGE_CONN_STARVED)) | MIDGE_CONN_ARMED;
+    c->state = MIDGE_CONNECTING;
+    c->listener = listener;
+    c->verdict = MIDGE_VERDICT_NONE;
+    c->last_input_ms = midge_now(b);
+    c->progress_ms = midge_now(b);
+    c->state_deadline_ms = midge_now(b) + b->config.policy.connect_timeout_ms;
     b->metrics.connections_accepted++;
     midge_deadlines_arm(b, connection);
     return connection;

@@ -39,34 +39,31 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
     return false;
 }
 
+/* What is left until a deadline, or until the one found before, whichever comes first. */
+static int32_t sooner(const struct midge *b, int32_t left_ms, uint32_t deadline_ms)
+{
+    int32_t left = (int32_t)(deadline_ms - midge_now(b));
+    return left < left_ms ? left : left_ms;
+}
+
 void midge_deadlines_arm(struct midge *b, midge_index connection)
 {
     const struct midge_connection *c = midge_connection_at(b, connection);
-    bool any = false;
-    uint32_t first = 0;
-    uint32_t deadlines[3];
-    uint32_t count = 0;
-    bool by_state = c->state == MIDGE_CONNECTING || c->state == MIDGE_CLOSING || (c->state == MIDGE_ACTIVE && c->assembly != 0);
-    if (by_state) {
-        deadlines[count++] = c->state_deadline_ms;
+    int32_t left_ms = INT32_MAX;
+    if (c->state == MIDGE_CONNECTING || c->state == MIDGE_CLOSING || (c->state == MIDGE_ACTIVE && c->assembly != 0)) {
+        left_ms = sooner(b, left_ms, c->state_deadline_ms);
     }
     if (midge_wait_counts(c)) {
-        deadlines[count++] = c->wait_deadline_ms;
+        left_ms = sooner(b, left_ms, c->wait_deadline_ms);
         if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
             const struct midge_connection *subscriber = midge_connection_at(b, c->wait_object);
-            deadlines[count++] = subscriber->progress_ms + b->config.policy.progress_ms;
+            left_ms = sooner(b, left_ms, subscriber->progress_ms + b->config.policy.progress_ms);
         }
     } else if (midge_keepalive_counts(c)) {
-        deadlines[count++] = c->last_input_ms + midge_keepalive_ms(c);
+        left_ms = sooner(b, left_ms, c->last_input_ms + midge_keepalive_ms(c));
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!any || midge_time_before(deadlines[i], first)) {
-            first = deadlines[i];
-            any = true;
-        }
-    }
-    if (any) {
-        midge_timers_set(&b->timers, connection, first);
+    if (left_ms != INT32_MAX) {
+        midge_timers_set(&b->timers, connection, midge_now(b) + (uint32_t)left_ms);
     } else {
         midge_timers_clear(&b->timers, connection);
     }

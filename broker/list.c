@@ -39,6 +39,9 @@ void midge_list_remove(const struct midge_pool *pool, struct midge_list *list, u
 {
     midge_index next = links(pool, link, entry)[0];
     midge_index previous = links(pool, link, entry)[1];
-    *(previous != 0 ? links(pool, link, previous) : &list->head) = next;
-    *(next != 0 ? links(pool, link, next) + 1 : &list->tail) = previous;
+    midge_index *forth = previous != 0 ? links(pool, link, previous) : &list->head;
+    midge_index *back = next != 0 ? links(pool, link, next) + 1 : &list->tail;
+    MIDGE_ASSERT(*forth == entry && *back == entry);
+    *forth = next;
+    *back = previous;
 }

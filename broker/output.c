@@ -14,7 +14,8 @@ enum { REPLAY_UNSENT = 64 };
 
 enum { STARVED_LINK = offsetof(struct midge_connection, starved_next) };
 
-/* How a PUBLISH is put together: fixed header, topic as stored, packet identifier, payload as stored. */
+/* How a delivery is put together: fixed header, topic as stored, packet identifier, payload as stored; a PUBREL has neither
+ * topic nor payload. */
 struct layout {
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
     uint8_t id[2];
@@ -27,21 +28,24 @@ struct layout {
 
 static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
 {
-    *l = (struct layout){0};
-    midge_put_u16(l->id, d->packet_id);
-    if ((d->flags & MIDGE_DELIVERY_RELEASED) != 0) {
-        *l = (struct layout){.head = {MIDGE_PACKET_PUBREL << 4 | 0x02, 2, l->id[0], l->id[1]}, .head_size = 4, .size = 4};
-        return;
+    uint32_t first = MIDGE_PACKET_PUBREL << 4 | 0x02;
+    uint32_t remaining = 2;
+    l->topic_end = 0;
+    l->id_size = 2;
+    l->gap = 0;
+    if (d->message != 0) {
+        const struct midge_message *m = midge_message_at(&b->store, d->message);
+        uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
+        first = MIDGE_PACKET_PUBLISH << 4 | qos << 1;
+        first |= (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
+        first |= (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
+        l->topic_end = 2u + m->topic_size;
+        l->id_size = qos > 0 ? 2 : 0;
+        l->gap = (m->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
+        remaining = m->size - l->gap + l->id_size;
     }
-    const struct midge_message *m = midge_message_at(&b->store, d->message);
-    uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
-    uint32_t dup = (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
-    uint32_t retain = (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
-    l->topic_end = 2u + m->topic_size;
-    l->id_size = qos > 0 ? 2 : 0;
-    l->gap = (m->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
-    uint32_t remaining = m->size - l->gap + l->id_size;
-    l->head_size = midge_header_encode(l->head, (uint8_t)(MIDGE_PACKET_PUBLISH << 4 | dup | qos << 1 | retain), remaining);
+    midge_put_u16(l->id, d->packet_id);
+    l->head_size = midge_header_encode(l->head, (uint8_t)first, remaining);
     l->size = l->head_size + remaining;
 }
 
@@ -59,35 +63,27 @@ static uint32_t body_offset(const struct layout *l, uint32_t offset)
 struct sink {
     uint8_t *to;
     uint32_t room;
-    uint32_t offset; /* in the packet, of the next byte that is wanted */
-    uint32_t at;     /* in the packet, of the part at hand */
+    uint32_t offset;          /* in the packet, of the next byte that is wanted */
+    uint32_t at;              /* in the packet, of the part at hand */
+    struct midge_reader body; /* at the first byte of it that is wanted */
 };
 
-/* Copies what is wanted of a part that lies in memory. */
+/* Copies what is wanted of a part that lies in memory, or of the body where that is NULL. */
 static void put(struct sink *sink, const uint8_t *part, uint32_t size)
 {
-    if (sink->offset < sink->at + size) {
-        uint32_t skip = sink->offset - sink->at;
+    uint32_t skip = sink->offset - sink->at;
+    sink->at += size;
+    if (skip < size) {
         uint32_t n = midge_min(size - skip, sink->room);
-        memcpy(sink->to, part + skip, n);
+        if (part != NULL) {
+            memcpy(sink->to, part + skip, n);
+        } else {
+            midge_reader_copy(&sink->body, sink->to, n);
+        }
         sink->to += n;
         sink->room -= n;
         sink->offset += n;
     }
-    sink->at += size;
-}
-
-/* The same for a part of the body, of which the reader stands at the first wanted byte. */
-static void put_body(struct sink *sink, struct midge_reader *reader, uint32_t size)
-{
-    if (sink->offset < sink->at + size) {
-        uint32_t n = midge_min(sink->at + size - sink->offset, sink->room);
-        midge_reader_copy(reader, sink->to, n);
-        sink->to += n;
-        sink->room -= n;
-        sink->offset += n;
-    }
-    sink->at += size;
 }
 
 /* Encodes a delivery from `offset` on, reading from `block`, which holds that byte. Returns the number of bytes. */
@@ -96,19 +92,22 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
 {
     struct layout l;
     lay_out(b, d, &l);
-    struct sink sink = {.to = to, .room = room, .offset = offset};
-    put(&sink, l.head, l.head_size);
+    struct sink sink;
+    sink.to = to;
+    sink.room = room;
+    sink.offset = offset;
+    sink.at = 0;
+    uint32_t from = body_offset(&l, offset);
     if (d->message != 0) {
-        uint32_t from = body_offset(&l, offset);
-        struct midge_reader reader;
-        midge_reader_resume(&reader, &b->store, d->message, &block, from, from);
-        put_body(&sink, &reader, l.topic_end);
-        put(&sink, l.id, l.id_size);
-        if (from <= l.topic_end && sink.room > 0) {
-            midge_reader_skip(&reader, l.gap);
-        }
-        put_body(&sink, &reader, l.size - sink.at);
+        midge_reader_resume(&sink.body, &b->store, d->message, &block, from, from);
     }
+    put(&sink, l.head, l.head_size);
+    put(&sink, NULL, l.topic_end);
+    put(&sink, l.id, l.id_size);
+    if (l.gap != 0 && from <= l.topic_end && sink.room > 0) {
+        midge_reader_skip(&sink.body, l.gap);
+    }
+    put(&sink, NULL, l.size - sink.at);
     return room - sink.room;
 }
 
@@ -219,10 +218,9 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     return done;
 }
 
-static void delivery_done(struct midge *b, midge_index connection, midge_index delivery, uint32_t size)
+static void delivery_done(struct midge *b, midge_index connection, const struct midge_delivery *d, const struct layout *l)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
-    const struct midge_delivery *d = midge_delivery_at(b, delivery);
     b->metrics.packets_sent++;
     if (d->message != 0) {
         b->metrics.publish_sent++;
@@ -233,9 +231,7 @@ static void delivery_done(struct midge *b, midge_index connection, midge_index d
         if (d->message != 0) {
             midge_record_message(b, &record, d->message);
         }
-        struct layout l;
-        lay_out(b, d, &l);
-        midge_trace(b, MIDGE_LOG_SENT, connection, l.head[0], d->packet_id, record.topic, size, 0);
+        midge_trace(b, MIDGE_LOG_SENT, connection, l->head[0], d->packet_id, record.topic, l->size, 0);
     }
     c->output_offset = 0;
     c->output_block = 0;
@@ -254,7 +250,7 @@ static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32
     d->flags |= MIDGE_DELIVERY_STARTED;
     uint32_t left = l.size - c->output_offset;
     if (sent >= left) {
-        delivery_done(b, connection, delivery, l.size);
+        delivery_done(b, connection, d, &l);
         return sent - left;
     }
     if (d->message != 0) {

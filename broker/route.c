@@ -365,7 +365,11 @@ static void drop_everywhere(struct routing *r, bool retain)
 
 enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication, struct midge_route_problem *problem)
 {
-    struct routing r = {.b = b, .publication = publication};
+    struct routing r;
+    r.b = b;
+    r.publication = publication;
+    r.admitted = 0;
+    r.displacing = 0;
     bool retain = publication->publish.retain && publication->publish.payload_size > 0;
     find_targets(&r);
     r.blocks = publication->message != 0

@@ -9,13 +9,6 @@ enum { COUNT_MAX = 16777214 };
 
 enum { DURATION_MAX_MS = 86400000 };
 
-size_t midge_memory_size(const struct midge_limits *l)
-{
-    return MIDGE_MEMORY_SIZE(l->clients, l->handshakes, l->sessions, l->subscriptions, l->filter_nodes, l->topic_nodes,
-                             l->names, l->name_size, l->deliveries, l->qos2_identifiers, l->blocks, l->block_size, l->replies,
-                             l->scratch_size, l->topic_levels);
-}
-
 struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum midge_memory_id id)
 {
 #define LIMIT(field) limits->field
@@ -27,10 +20,20 @@ struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum
     return rows[id];
 }
 
+size_t midge_memory_size(const struct midge_limits *l)
+{
+    size_t size = 0;
+    for (uint32_t id = 0; id < MIDGE_MEMORY_ROW_COUNT; id++) {
+        struct midge_memory_row row = midge_memory_row(l, (enum midge_memory_id)id);
+        size += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
+    }
+    return size;
+}
+
 /* One field of a structure and the range it must lie in. */
 struct range {
-    size_t offset;
-    uint32_t min;
+    uint16_t offset;
+    uint16_t min;
     uint32_t max;
 };
 
@@ -138,7 +141,8 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     }
     bool wider = policy->inflight_max > b->config.policy.inflight_max;
     b->config.policy = *policy;
-    /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet. */
+    /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet.
+     */
     for (midge_index i = 1; wider && i <= b->connections.touched; i++) {
         if (midge_connection_at(b, i)->state == MIDGE_ACTIVE) {
             midge_output_due(b, i);

@@ -59,7 +59,7 @@ struct midge_session {
     uint32_t match_stamp; /* equals midge.match_stamp if it was found in the present match, then with match_qos */
     uint32_t charged_bytes;
     uint32_t who; /* as the port said when the client was accepted */
-    uint32_t offline_since_s;
+    uint32_t offline_since; /* in units of 512 ms */
     midge_index charged_entries;
     midge_index connection; /* 0: offline */
     struct midge_list queue_qos0;
@@ -254,7 +254,7 @@ static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_inde
 /* Whether this client may do this: $SYS is the broker's own, for the rest the port is asked. */
 static inline bool midge_allowed(const struct midge *b, uint32_t who, enum midge_action action, struct midge_view topic)
 {
-    if (action == MIDGE_WRITE && topic.size >= 4 && memcmp(topic.bytes, "$SYS", 4) == 0) {
+    if (action == MIDGE_WRITE && topic.bytes[0] == '$' && topic.size >= 4 && memcmp(topic.bytes, "$SYS", 4) == 0) {
         return false;
     }
     return b->config.authorize == NULL || b->config.authorize(b->config.context, who, action, topic);

@@ -147,7 +147,11 @@ void midge_store_release(struct midge_store *store, midge_index message)
 
 void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32_t size)
 {
-    *reader = (struct midge_reader){.run = bytes, .run_size = size, .size = size};
+    reader->store = NULL;
+    reader->run = bytes;
+    reader->run_size = size;
+    reader->size = size;
+    reader->next = 0;
 }
 
 void midge_reader_message(struct midge_reader *reader, const struct midge_store *store, midge_index message, uint32_t offset)
@@ -161,7 +165,11 @@ void midge_reader_resume(struct midge_reader *reader, const struct midge_store *
 {
     uint32_t size = midge_message_at(store, message)->size;
     MIDGE_ASSERT(block_offset <= offset && offset <= size);
-    *reader = (struct midge_reader){.store = store, .size = size - offset};
+    reader->store = store;
+    reader->run = NULL;
+    reader->run_size = 0;
+    reader->size = size - offset;
+    reader->next = 0;
     if (offset == size) {
         return;
     }

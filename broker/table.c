@@ -32,6 +32,7 @@ void midge_table_remove(struct midge_table *table, midge_index entry)
 {
     midge_index *link = &table->buckets[bucket_of(table, entry)];
     while (*link != entry) {
+        MIDGE_ASSERT((*link & MIDGE_TABLE_END) == 0 && *link != 0);
         link = link_of(table, *link);
     }
     *link = *link_of(table, entry);

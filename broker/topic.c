@@ -63,43 +63,47 @@ enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size)
     return scan(bytes, size, &contents);
 }
 
-/* The part that topics and filters share. */
-static enum midge_reason check_levels(const uint8_t *bytes, uint32_t size, uint32_t levels_max, bool *wildcards)
+/* Whether each wildcard of a filter is a level of its own, and # the last one. */
+static bool wildcards_stand_alone(const uint8_t *bytes, uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i++) {
+        if (bytes[i] == '+' || bytes[i] == '#') {
+            bool starts = i == 0 || bytes[i - 1] == '/';
+            bool ends = i + 1 == size || (bytes[i] == '+' && bytes[i + 1] == '/');
+            if (!starts || !ends) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Topics and filters differ in wildcards only. */
+static enum midge_reason check(const uint8_t *bytes, uint32_t size, uint32_t levels_max, bool filter)
 {
     struct contents contents;
     enum midge_reason reason = scan(bytes, size, &contents);
-    *wildcards = contents.wildcards;
     if (reason != MIDGE_NONE) {
         return reason;
     }
     if (size == 0) {
         return MIDGE_TOPIC_EMPTY;
     }
+    if (contents.wildcards && !filter) {
+        return MIDGE_TOPIC_WILDCARD;
+    }
+    if (contents.wildcards && !wildcards_stand_alone(bytes, size)) {
+        return MIDGE_FILTER_WILDCARD;
+    }
     return contents.slashes >= levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
 }
 
 enum midge_reason midge_topic_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
 {
-    bool wildcards;
-    enum midge_reason reason = check_levels(bytes, size, levels_max, &wildcards);
-    return wildcards && (reason == MIDGE_NONE || reason == MIDGE_TOPIC_LEVELS) ? MIDGE_TOPIC_WILDCARD : reason;
+    return check(bytes, size, levels_max, false);
 }
 
 enum midge_reason midge_filter_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
 {
-    bool wildcards;
-    enum midge_reason reason = check_levels(bytes, size, levels_max, &wildcards);
-    if (reason != MIDGE_NONE && reason != MIDGE_TOPIC_LEVELS) {
-        return reason;
-    }
-    for (uint32_t i = 0; wildcards && i < size; i++) {
-        if (bytes[i] == '+' || bytes[i] == '#') {
-            bool starts = i == 0 || bytes[i - 1] == '/';
-            bool ends = i + 1 == size || (bytes[i] == '+' && bytes[i + 1] == '/');
-            if (!starts || !ends) {
-                return MIDGE_FILTER_WILDCARD;
-            }
-        }
-    }
-    return reason;
+    return check(bytes, size, levels_max, true);
 }
