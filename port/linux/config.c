@@ -76,6 +76,7 @@ bool midge_config_finish(struct midge_configuration *config)
     for (size_t i = 0; !settings->per_listener && i < settings->listener_count; i++) {
         settings->listeners[i].security = settings->security;
     }
+    policy->inflight_max = policy->inflight_max == 0 ? MIDGE_INFLIGHT_MAX : policy->inflight_max;
     uint32_t largest = settings->message_size_limit + around_payload;
     if (settings->message_size_limit > 0 && (policy->packet_size_max == 0 || policy->packet_size_max > largest)) {
         policy->packet_size_max = largest;

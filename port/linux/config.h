@@ -64,12 +64,14 @@ enum midge_option_type {
     MIDGE_OPTION_NUMBER,       /* uint32_t */
     MIDGE_OPTION_NUMBER16,     /* uint16_t */
     MIDGE_OPTION_NUMBER8,      /* uint8_t */
+    MIDGE_OPTION_CONNECTIONS,  /* uint32_t; -1 is MIDGE_LIMIT_UNSET */
     MIDGE_OPTION_BOOL,         /* bool */
     MIDGE_OPTION_MILLISECONDS, /* uint32_t; written as 500ms, 10s, 2min, 1h; a plain number is seconds */
     MIDGE_OPTION_EXPIRY,       /* uint32_t seconds; written as 30s, 1h, 2d, 3w, 6m (months of 30 days), 1y */
     MIDGE_OPTION_OVERFLOW,     /* enum midge_overflow */
     MIDGE_OPTION_TEXT,         /* char [max], with a terminator */
     MIDGE_OPTION_FIXED,        /* only one value is possible, `valid`; Mosquitto has others */
+    MIDGE_OPTION_UNUSED,       /* Mosquitto has it, and here it has no effect that anybody could miss */
     MIDGE_OPTION_FUNCTION      /* `set` decides */
 };
 

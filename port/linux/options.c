@@ -69,27 +69,6 @@ static bool set_socket_domain(struct midge_settings *settings, const char *value
     return strcmp(value, "ipv4") == 0 || strcmp(value, "ipv6") == 0;
 }
 
-/* A number of connections, -1 for the default. */
-static bool parse_connections(const char *value, uint32_t *connections)
-{
-    uint64_t number = MIDGE_LIMIT_UNSET;
-    bool good = strcmp(value, "-1") == 0 || midge_value_number(value, 1, 16777214, &number);
-    *connections = (uint32_t)number;
-    return good;
-}
-
-static bool set_max_connections(struct midge_settings *settings, const char *value, bool given_before)
-{
-    (void)given_before;
-    return parse_connections(value, &midge_settings_listener(settings)->connections_max);
-}
-
-static bool set_global_max_connections(struct midge_settings *settings, const char *value, bool given_before)
-{
-    (void)given_before;
-    return parse_connections(value, &settings->core.limits.clients);
-}
-
 static bool set_allow_anonymous(struct midge_settings *settings, const char *value, bool given_before)
 {
     (void)given_before;
@@ -98,17 +77,6 @@ static bool set_allow_anonymous(struct midge_settings *settings, const char *val
         return false;
     }
     midge_settings_security(settings)->allow_anonymous = allowed ? MIDGE_ANONYMOUS_YES : MIDGE_ANONYMOUS_NO;
-    return true;
-}
-
-static bool set_inflight(struct midge_settings *settings, const char *value, bool given_before)
-{
-    (void)given_before;
-    uint64_t number;
-    if (!midge_value_number(value, 0, MIDGE_INFLIGHT_MAX, &number)) {
-        return false;
-    }
-    settings->core.policy.inflight_max = (uint16_t)(number == 0 ? MIDGE_INFLIGHT_MAX : number);
     return true;
 }
 
@@ -189,6 +157,7 @@ static bool set_include_dir(struct midge_settings *settings, const char *value, 
 #define NUMBER(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER, place, min, max, NULL, NULL, doc
 #define NUMBER8(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER8, place, min, max, NULL, NULL, doc
 #define NUMBER16(name, place, min, max, doc) name, MIDGE_OPTION_NUMBER16, place, min, max, NULL, NULL, doc
+#define CONNECTIONS(name, place, valid, doc) name, MIDGE_OPTION_CONNECTIONS, place, 1, COUNT_MAX, NULL, valid, doc
 #define LIMIT(name, field, min, max, doc) NUMBER("limit_" name, BROKER(core.limits.field), min, max, doc)
 #define BOOL(name, place, doc) name, MIDGE_OPTION_BOOL, place, 0, 0, NULL, NULL, doc
 #define DURATION(name, field, doc) name, MIDGE_OPTION_MILLISECONDS, BROKER(core.policy.field), 1, DAY_MS, NULL, NULL, doc
@@ -197,6 +166,7 @@ static bool set_include_dir(struct midge_settings *settings, const char *value, 
 #define TEXT(name, place, size, valid, doc) name, MIDGE_OPTION_TEXT, place, 0, size, NULL, valid, doc
 #define FUNCTION(name, place, function, valid, doc) name, MIDGE_OPTION_FUNCTION, place, 0, 0, function, valid, doc
 #define FIXED(name, valid, doc) name, MIDGE_OPTION_FIXED, BROKER_OWN, 0, 0, NULL, valid, doc
+#define UNUSED(name) name, MIDGE_OPTION_UNUSED, BROKER_OWN, 0, 0, NULL, "anything", "Has no effect, since persistence is false."
 
 const struct midge_option midge_options[] = {
     /* listeners */
@@ -204,13 +174,14 @@ const struct midge_option midge_options[] = {
               "PORT [ADDRESS] or 0 /PATH of at most 107 bytes for a Unix socket, at most 16 listeners",
               "Listens on this TCP port (0: one that is free) of this address, or of all interfaces. The options of listeners "
               "apply to the listener above them, or to the default listener before any.")},
-    {FUNCTION("port", BROKER_OWN, set_port, "0 .. 65535", "The port of the default listener (0: one that is free).")},
+    {FUNCTION("port", BROKER_OWN, set_port, "0 .. 65535",
+              "The port of the default listener (0: one that is free); without this line 1883.")},
     {FUNCTION("bind_address", BROKER_OWN, set_bind_address, "an address or a host name",
               "The address of the default listener; without it all interfaces.")},
     {FUNCTION("socket_domain", LISTENER_OWN, set_socket_domain, "ipv4 or ipv6",
-              "Restricts a TCP listener to one kind of address.")},
-    {FUNCTION("max_connections", LISTENER_OWN, set_max_connections,
-              "1 .. 16777214, or -1 for as many as global_max_connections", "Connections of a listener at once.")},
+              "Restricts a TCP listener to one kind of address; without this line it has both.")},
+    {CONNECTIONS("max_connections", LISTENER(connections_max), "1 .. 16777214, or -1 for as many as global_max_connections",
+                 "Connections of a listener at once.")},
     {FIXED("protocol", "mqtt", "WebSockets are not supported; remove this listener")},
     {BOOL("set_tcp_nodelay", BROKER(tcp_nodelay), "Sends small packets at once (TCP_NODELAY).")},
     {BOOL("per_listener_settings", BROKER(per_listener),
@@ -244,6 +215,10 @@ const struct midge_option midge_options[] = {
             "Bytes a second that a client may send, of all packets; more of them wait. 0: any number.")},
     {NUMBER("limit_users", BROKER(user_max), 0, 1000000, "Users in password_file and acl_file, of all listeners together.")},
     {NUMBER("limit_rights", BROKER(rule_max), 0, 1000000, "Lines topic and pattern in acl_file, likewise.")},
+    {NUMBER(
+        "limit_identity_size", BROKER(identity_size), 64, 131070,
+        "User name and client identifier together, in bytes, of a client to which users or rights apply; it is refused where "
+        "they are longer.")},
     {NUMBER("limit_logins", BROKER(login_max), 1, 100000, "Logins that wait until their password is hashed.")},
     {BOOL("allow_zero_length_clientid", BROKER(core.policy.empty_client_id),
           "Accepts an empty client identifier with clean session.")},
@@ -256,8 +231,8 @@ const struct midge_option midge_options[] = {
     {NUMBER("message_size_limit", BROKER(message_size_limit), 0, 268435455,
             "Lowers max_packet_size to this payload + 65544 bytes for topic and header; 0: does not.")},
     /* queues */
-    {FUNCTION("max_inflight_messages", BROKER(core.policy.inflight_max), set_inflight, "0 .. 4096",
-              "QoS 1 and 2 messages on their way to one client; 0: 65535.")},
+    {NUMBER16("max_inflight_messages", BROKER(core.policy.inflight_max), 0, MIDGE_INFLIGHT_MAX,
+              "QoS 1 and 2 messages on their way to one client; 0: as many as can be, 4096.")},
     {NUMBER("max_queued_messages", BROKER(core.policy.queued_messages_max), 0, COUNT_MAX,
             "Messages queued for one client beyond those in flight; 0: a share of what is free.")},
     {NUMBER("max_queued_bytes", BROKER(core.policy.queued_bytes_max), 0, BYTES_MAX,
@@ -275,7 +250,14 @@ const struct midge_option midge_options[] = {
     {DURATION("assembly_timeout", assembly_ms, "How long a half-sent packet may hold its blocks while others wait for them.")},
     {DURATION("close_timeout", close_ms, "How long a closing connection may take to accept its last bytes.")},
     /* what is kept */
-    {FIXED("persistence", "false", "nothing is kept when Midge ends; remove the line")},
+    {FIXED(
+        "persistence", "false",
+        "retained messages, sessions and what waits for them are lost when Midge ends; write \"persistence false\" where that "
+        "will do, and no other line about it has to go")},
+    {UNUSED("persistence_location")},
+    {UNUSED("persistence_file")},
+    {UNUSED("autosave_interval")},
+    {UNUSED("autosave_on_changes")},
     {EXPIRY("persistent_client_expiration", BROKER(core.policy.session_expiry_s),
             "Time after which the session of an absent client is removed; 0s: never.")},
     {BOOL("evict_sessions", BROKER(core.policy.evict_sessions),
@@ -286,9 +268,9 @@ const struct midge_option midge_options[] = {
     {NUMBER("limit_retained_bytes", BROKER(core.policy.retained_bytes_max), 0, BYTES_MAX,
             "Topics and payloads of retained messages in bytes; 0: what memory allows.")},
     /* memory */
-    {FUNCTION("global_max_connections", BROKER(core.limits.clients), set_global_max_connections,
-              "1 .. 16777214, or -1 for the sum of max_connections where all listeners have it, else 16384 at least",
-              "Clients connected at once, on all listeners together.")},
+    {CONNECTIONS("global_max_connections", BROKER(core.limits.clients),
+                 "1 .. 16777214, or -1 for the sum of max_connections where all listeners have it, else 16384 at least",
+                 "Clients connected at once, on all listeners together.")},
     {LIMIT("handshakes", handshakes, 1, COUNT_MAX, "Connections beyond global_max_connections for peers not accepted yet.")},
     {LIMIT("sessions", sessions, 1, COUNT_MAX, "Sessions, absent clients included: at least global_max_connections.")},
     {LIMIT("subscriptions", subscriptions, 0, COUNT_MAX, "Subscriptions of all sessions; 0: every SUBSCRIBE is refused.")},
@@ -306,12 +288,14 @@ const struct midge_option midge_options[] = {
     {LIMIT("topic_levels", topic_levels, 1, 65535, "Levels of a topic or filter; more cost the connection.")},
     /* what is told */
     {NUMBER("sys_interval", BROKER(sys_interval_s), 0, 65535, "Seconds between updates of $SYS; 0: $SYS is not published.")},
-    {FUNCTION("log_dest", BROKER_OWN, set_log_dest, "stderr, stdout, syslog, topic, none, or file PATH; several lines add up",
-              "Where the log goes; topic: to $SYS/broker/log/E, W, N, I, M/subscribe, M/unsubscribe.")},
+    {FUNCTION(
+        "log_dest", BROKER_OWN, set_log_dest, "stderr, stdout, syslog, topic, none, or file PATH; several lines add up",
+        "Where the log goes; without this line to stderr. topic: to $SYS/broker/log/E, W, N, I, M/subscribe, M/unsubscribe.")},
     {FUNCTION(
         "log_type", BROKER_OWN, set_log_type,
         "error, warning, notice, information, debug, subscribe, unsubscribe, all, none (websockets and internal log nothing)",
-        "What is logged; several lines add up. debug logs each packet.")},
+        "What is logged; several lines add up, without any of them: error, warning, notice, information. debug logs each "
+        "packet.")},
     {BOOL("connection_messages", BROKER(log.connections), "Logs clients that connect and disconnect.")},
     {BOOL("log_timestamp", BROKER(log.timestamp), "Starts each line of the log with the time.")},
     {TEXT("log_timestamp_format", BROKER(log.timestamp_format), sizeof(((struct midge_settings *)0)->log.timestamp_format),

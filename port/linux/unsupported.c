@@ -7,7 +7,6 @@
 
 #define TLS "there is no TLS yet: remove the line, and keep the listener on a trusted network"
 #define BRIDGE "there are no bridges yet: remove the lines of the bridge"
-#define PERSISTENCE "nothing is kept when Midge ends: remove the line"
 #define PLUGIN "there are no plugins: remove the line"
 
 struct unsupported {
@@ -29,8 +28,6 @@ static const struct unsupported options[] = {
     {"tls_*", TLS},
     {"ciphers*", TLS},
     {"require_certificate", TLS},
-    {"autosave_*", PERSISTENCE},
-    {"persistence_*", PERSISTENCE},
     {"allow_duplicate_messages", "a client gets one copy of a message: remove the line"},
     {"bind_interface", "give listener an address of that interface"},
     {"log_facility", "log_dest syslog uses the facility daemon: remove the line"},

@@ -107,6 +107,12 @@ bool midge_option_set(const struct midge_option *option, struct midge_settings *
             return false;
         }
         break;
+    case MIDGE_OPTION_CONNECTIONS:
+        number = MIDGE_LIMIT_UNSET;
+        if (strcmp(value, "-1") != 0 && !midge_value_number(value, option->min, option->max, &number)) {
+            return false;
+        }
+        break;
     case MIDGE_OPTION_MILLISECONDS:
         if (!parse_duration(value, millisecond_units, option->max, &number) || number < option->min) {
             return false;
@@ -125,6 +131,8 @@ bool midge_option_set(const struct midge_option *option, struct midge_settings *
         return midge_value_text(field, option->max, value);
     case MIDGE_OPTION_FIXED:
         return strcmp(value, option->valid) == 0;
+    case MIDGE_OPTION_UNUSED:
+        return value[0] != '\0';
     case MIDGE_OPTION_FUNCTION:
         return option->set(settings, value, given_before);
     }
@@ -152,9 +160,11 @@ const char *midge_option_valid(const struct midge_option *option, char *buffer, 
         return "1ms .. 24h, with ms, s, min or h; a plain number is seconds";
     case MIDGE_OPTION_EXPIRY:
         return "a number with s, h, d, w, m (30 days) or y, up to 136y";
+    case MIDGE_OPTION_CONNECTIONS:
     case MIDGE_OPTION_OVERFLOW:
     case MIDGE_OPTION_TEXT:
     case MIDGE_OPTION_FIXED:
+    case MIDGE_OPTION_UNUSED:
     case MIDGE_OPTION_FUNCTION:
         break;
     }
@@ -178,6 +188,12 @@ const char *midge_option_default(const struct midge_option *option, struct midge
     const void *field = midge_option_field(option, defaults);
     const char *text = field;
     switch (option->type) {
+    case MIDGE_OPTION_CONNECTIONS:
+        if (*(const uint32_t *)field == MIDGE_LIMIT_UNSET) {
+            return "-1";
+        }
+        snprintf(buffer, size, "%u", *(const uint32_t *)field);
+        return buffer;
     case MIDGE_OPTION_NUMBER:
         snprintf(buffer, size, "%u", *(const uint32_t *)field);
         return buffer;
@@ -200,6 +216,7 @@ const char *midge_option_default(const struct midge_option *option, struct midge
     case MIDGE_OPTION_TEXT:
         return text[0] == '\0' ? NULL : text;
     case MIDGE_OPTION_FIXED:
+    case MIDGE_OPTION_UNUSED:
     case MIDGE_OPTION_FUNCTION:
         break;
     }

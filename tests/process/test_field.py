@@ -108,7 +108,7 @@ log_type information
 """
 
 # Options that stop the start.
-IN_THE_WAY = {"persistence", "persistence_location", "auth_plugin", "auth_plugin_deny_special_chars", "auth_opt_backends",
+IN_THE_WAY = {"persistence", "auth_plugin", "auth_plugin_deny_special_chars", "auth_opt_backends",
               "auth_opt_hasher", "auth_opt_files_password_path", "protocol"}
 
 
@@ -162,7 +162,7 @@ class TestField(Case):
         self.assertEqual(5, self.serve(HOME_ASSISTANT, IN_THE_WAY, username="mqtt", password="pw"))
 
     def test_zigbee2mqtt(self):
-        self.exchange(self.serve(ZIGBEE2MQTT, {"persistence", "persistence_location", "protocol"}, username="mqtt",
+        self.exchange(self.serve(ZIGBEE2MQTT, {"persistence", "protocol"}, username="mqtt",
                                  password="pw"))
 
     def test_plain(self):
@@ -173,7 +173,7 @@ class TestField(Case):
 
     def test_debian(self):
         """The file of Debian's package."""
-        self.exchange(self.serve(DEBIAN, {"persistence", "persistence_location"}))
+        self.exchange(self.serve(DEBIAN, {"persistence"}))
 
 
 if __name__ == "__main__":

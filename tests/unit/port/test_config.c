@@ -73,8 +73,9 @@ static void numbers_have_ranges(void **state)
         for (uint64_t value = option->min; value <= option->max; value += option->max - option->min) {
             snprintf(line, sizeof(line), "%s %llu\n", option->name, (unsigned long long)value);
             assert_true(read_text(line));
+            bool all = value == 0 && strcmp(option->name, "max_inflight_messages") == 0;
             if (strcmp(option->name, "message_size_limit") != 0) {
-                assert_int_equal(field(option), value);
+                assert_int_equal(field(option), all ? MIDGE_INFLIGHT_MAX : value);
             }
         }
         snprintf(line, sizeof(line), "%s %llu\n", option->name, (unsigned long long)option->max + 1);
@@ -350,11 +351,14 @@ static void errors_name_file_line_option_and_choices(void **state)
     expect_error("\n#x\n max_qos 3\n", "3: option \"max_qos\": \"3\" is not valid; valid: 0 .. 2");
     expect_error("max_qos\n", "1: option \"max_qos\": a value is missing; valid: 0 .. 2");
     expect_error("max_qoss 1\n", "1: option \"max_qoss\": there is no such option; midge --options lists them");
-    expect_error("persistence true\n", "1: option \"persistence\": \"true\" is not supported, only false: nothing is kept when "
-                                       "Midge ends; remove the line");
+    expect_error(
+        "persistence true\n",
+        "1: option \"persistence\": \"true\" is not supported, only false: retained messages, sessions and what waits for "
+        "them are lost when Midge ends; write \"persistence false\" where that will do, and no other line about it has to "
+        "go");
     expect_error("mount_point x/\n", "1: option \"mount_point\": Mosquitto has it, Midge does not; topics are the same on all "
                                      "listeners: remove the line, and put the prefix into the topics of those clients");
-    assert_true(read_text("persistence false\nprotocol mqtt\n"));
+    assert_true(read_text("persistence false\npersistence_location /var/lib/\nautosave_interval 60\nprotocol mqtt\n"));
 }
 
 /* The options of Mosquitto 2.0. */
@@ -549,6 +553,32 @@ static void defaults_can_be_written(void **state)
     assert_true(found > 30);
 }
 
+/* Likewise where it takes several lines, or words. */
+static void defaults_in_words(void **state)
+{
+    (void)state;
+    static const char *const words[][3] = {
+        {"log_dest", "without this line to stderr", "log_dest stderr\n"},
+        {"log_type", "without any of them: error, warning, notice, information",
+         "log_type error\nlog_type warning\nlog_type notice\nlog_type information\n"},
+        {"port", "without this line 1883", "port 1883\nbind_address 127.0.0.1\n"},
+    };
+    static struct midge_settings defaults;
+    midge_config_start(&config);
+    assert_true(midge_config_finish(&config));
+    defaults = config.settings;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const struct midge_option *option = midge_options;
+        while (strcmp(option->name, words[i][0]) != 0) {
+            option++;
+        }
+        assert_non_null(strstr(option->doc, words[i][1]));
+        assert_true(read_text(words[i][2]));
+        assert_memory_equal(&config.settings.log, &defaults.log, sizeof(defaults.log));
+        assert_int_equal(config.settings.listeners[0].port, defaults.listeners[0].port);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -593,6 +623,7 @@ int main(void)
         cmocka_unit_test(every_field_of_the_core_has_an_option),
         cmocka_unit_test(loopback_listeners_can_be_added),
         cmocka_unit_test(defaults_can_be_written),
+        cmocka_unit_test(defaults_in_words),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
