@@ -86,8 +86,9 @@ class TestInstall(unittest.TestCase):
             self.assertIn(re.sub(r"\W", "", says), re.sub(r"\W", "", text), name)
         page = run("mandoc", "-T", "ascii", self.folder / "midge.8")
         page = re.sub(r".\x08", "", page)
-        for option in re.findall(r"--?[\w-]+", run(self.folder / "sbin/midge", "-h").split("\nSIGHUP")[0]):
-            self.assertIn(option, page)
+        for usage in (run(self.folder / "sbin/midge", "-h").split("\nSIGHUP")[0], run(self.folder / "sbin/midge", "passwd", "-h")):
+            for option in re.findall(r"\B--?[a-zA-Z][\w-]*", usage):
+                self.assertRegex(page, rf"\B{option}\b")
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root, to make a system in which it is installed")
