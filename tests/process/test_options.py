@@ -396,6 +396,38 @@ class TestReports(Case):
             self.assertEqual(b"", stderr)
             self.assertEqual(out, stdout != b"")
 
+    def test_log_dest_syslog(self):
+        """With a /dev/log of its own; one that goes is found again once it has come back."""
+        made, path = self.folder / "dev", self.folder / "log"
+        made.mkdir()
+        script = (f"mount -t tmpfs tmpfs {made} && touch {made}/null && mount --bind /dev/null {made}/null && "
+                  f"ln -s {path} {made}/log && mount --rbind {made} /dev && exec \"$@\"")
+        alone = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+        if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("this user may not make namespaces")
+
+        def listen():
+            service = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.addCleanup(service.close)
+            service.bind(str(path))
+            service.settimeout(DEADLINE_S)
+            return service
+
+        service = listen()
+        self.start("log_dest syslog", "log_dest stderr", "log_type all", command=(*alone, "sh", "-c", script, "sh"))
+        # The facility daemon, and the severity of the line.
+        self.assertRegex(service.recv(4096), rb"^<30>midge\[\d+\]: midge version \S+ starts\.$")
+        self.assertRegex(service.recv(4096), rb"^<30>midge\[\d+\]: listening on 127\.0\.0\.1 port \d+$")
+        service.close()
+        path.unlink()
+        self.code("", clean=False)
+        self.midge.wait_log("refused with return code 2")
+        service = listen()
+        self.midge.signal(signal.SIGUSR1)
+        while not (line := service.recv(4096)).endswith(b": audit: ok"):
+            pass
+        self.assertRegex(line, rb"^<29>midge\[")
+
     @staticmethod
     def wait_listening(pid):
         """Until it has set up its loop: SIGTERM is blocked then, and waits to be read."""
