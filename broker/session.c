@@ -16,14 +16,15 @@ static uint32_t hash_of(const struct midge *b, struct midge_view client_id)
 
 midge_index midge_session_find(const struct midge *b, struct midge_view client_id)
 {
-    midge_index i = midge_table_first(&b->session_table, hash_of(b, client_id));
+    uint32_t hash = hash_of(b, client_id);
+    midge_index i = midge_table_first(&b->session_table, hash);
     while (i != 0) {
         const struct midge_session *s = midge_session_at(b, i);
         if (s->client_id_size == client_id.size &&
             midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
             break;
         }
-        i = midge_table_entry(s->bucket_next);
+        i = midge_table_after(&b->session_table, i, hash);
     }
     return i;
 }
@@ -148,9 +149,10 @@ static uint32_t qos2_hash(const struct midge *b, midge_index session, uint16_t p
 
 midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id)
 {
-    midge_index i = midge_table_first(&b->qos2_table, qos2_hash(b, session, packet_id));
+    uint32_t hash = qos2_hash(b, session, packet_id);
+    midge_index i = midge_table_first(&b->qos2_table, hash);
     while (i != 0 && (midge_qos2_at(b, i)->session != session || midge_qos2_at(b, i)->packet_id != packet_id)) {
-        i = midge_table_after(&b->qos2_table, i);
+        i = midge_table_after(&b->qos2_table, i, hash);
     }
     return i;
 }

@@ -18,13 +18,14 @@ midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, c
     if (tree->nodes.used == 0) {
         return 0;
     }
-    midge_index node = midge_table_first(&tree->table, hash_of(tree, parent, level, size));
+    uint32_t hash = hash_of(tree, parent, level, size);
+    midge_index node = midge_table_first(&tree->table, hash);
     while (node != 0) {
         const struct midge_tree_node *n = midge_tree_at(tree, node);
         if (n->parent == parent && n->name_size == size && midge_names_equal(tree->names, n->name, level, size)) {
             break;
         }
-        node = midge_table_entry(n->bucket_next);
+        node = midge_table_after(&tree->table, node, hash);
     }
     return node;
 }
