@@ -113,6 +113,8 @@ void midge_defaults_start(struct midge_settings *settings)
     settings->sys_interval_s = 10;
     settings->user_max = 10000;
     settings->rule_max = 10000;
+    /* With what else there is in an entry, a power of two or nearly so; names are rarely longer than 40 bytes. */
+    settings->identity_size = 220;
     settings->login_max = 1024;
     settings->log.levels =
         1u << MIDGE_LEVEL_ERROR | 1u << MIDGE_LEVEL_WARNING | 1u << MIDGE_LEVEL_NOTICE | 1u << MIDGE_LEVEL_INFORMATION;

@@ -25,12 +25,12 @@ struct midge_gate_memory midge_gate_row(const struct midge_settings *settings, e
         [MIDGE_GATE_USER_BUCKETS] = {"user buckets", 2 * (settings->user_max + 1), sizeof(uint32_t)},
         [MIDGE_GATE_RULES] = {"rules", 2 * (settings->rule_max + 1), sizeof(struct midge_rule)},
         [MIDGE_GATE_TEXT] = {"names and filters", 2 * (settings->user_max + settings->rule_max + 64), MIDGE_TEXT_EACH},
-        [MIDGE_GATE_IDENTITIES] = {"identities", identities, sizeof(struct midge_identity)},
+        [MIDGE_GATE_IDENTITIES] = {"identities", identities, midge_identity_size(settings->identity_size)},
         [MIDGE_GATE_IDENTITY_BUCKETS] = {"identity buckets", identities, sizeof(uint32_t)},
         [MIDGE_GATE_ADDRESSES] = {"addresses", addresses, sizeof(struct midge_address)},
         [MIDGE_GATE_ADDRESS_BUCKETS] = {"address buckets", addresses, sizeof(uint32_t)},
         [MIDGE_GATE_VISITORS] = {"visitors", connections + 1, sizeof(struct midge_visitor)},
-        [MIDGE_GATE_LOGINS] = {"logins", settings->login_max + 1, sizeof(struct midge_pending)},
+        [MIDGE_GATE_LOGINS] = {"logins", settings->login_max + 1, midge_pending_size(settings->identity_size)},
         [MIDGE_GATE_HASH_JOBS] = {"hash jobs", settings->login_max, sizeof(struct midge_hash_job)},
         [MIDGE_GATE_HASH_QUEUE] = {"hash queue", settings->login_max, sizeof(uint32_t)},
     };
@@ -62,6 +62,7 @@ void midge_gate_start(struct midge_gate *gate, uint8_t *memory, const struct mid
     gate->seed = seed;
     gate->identities.identities = places[MIDGE_GATE_IDENTITIES];
     gate->identities.buckets = places[MIDGE_GATE_IDENTITY_BUCKETS];
+    gate->identities.text_size = settings->identity_size;
     gate->identities.max = counts[MIDGE_GATE_IDENTITIES];
     gate->addresses.addresses = places[MIDGE_GATE_ADDRESSES];
     gate->addresses.buckets = places[MIDGE_GATE_ADDRESS_BUCKETS];
@@ -69,6 +70,7 @@ void midge_gate_start(struct midge_gate *gate, uint8_t *memory, const struct mid
     gate->visitors = places[MIDGE_GATE_VISITORS];
     gate->visitor_count = counts[MIDGE_GATE_VISITORS];
     gate->logins.pending = places[MIDGE_GATE_LOGINS];
+    gate->logins.text_size = settings->identity_size;
     gate->logins.max = counts[MIDGE_GATE_LOGINS];
     gate->logins.hasher.jobs = places[MIDGE_GATE_HASH_JOBS];
     gate->logins.hasher.queue = places[MIDGE_GATE_HASH_QUEUE];
@@ -381,7 +383,8 @@ enum midge_verdict midge_gate_authenticate(void *context, const struct midge_log
     if (refusal == MIDGE_REFUSAL_NONE && !(login->has_username && has_passwords) && !listener->anonymous) {
         refusal = login->has_username ? MIDGE_REFUSAL_NOBODY : MIDGE_REFUSAL_ANONYMOUS;
     }
-    if (refusal == MIDGE_REFUSAL_NONE && asker.user.size + asker.client_id.size > MIDGE_IDENTITY_TEXT_SIZE && asker.has_user) {
+    if (refusal == MIDGE_REFUSAL_NONE && asker.has_user &&
+        asker.user.size + asker.client_id.size > gate->identities.text_size) {
         refusal = MIDGE_REFUSAL_NAMES;
     }
     if (refusal != MIDGE_REFUSAL_NONE) {
@@ -423,7 +426,7 @@ uint64_t midge_gate_turn(struct midge_gate *gate, uint64_t now_ms)
     bool good;
     gate->now_ms = now_ms;
     while ((login = midge_logins_next(logins, now_ms, &good)) != 0) {
-        struct midge_handle conn = logins->pending[login].conn;
+        struct midge_handle conn = midge_logins_conn(logins, login);
         struct midge_visitor *visitor = &gate->visitors[conn.index];
         struct midge_asker asker = midge_logins_asker(logins, login);
         visitor->waiting = false;
@@ -462,7 +465,7 @@ static const struct {
     [MIDGE_REFUSAL_PREFIX] = {"its client identifier does not start as it has to", "clientid_prefixes"},
     [MIDGE_REFUSAL_KEEPALIVE] = {"its keep alive is too long", "max_keepalive"},
     [MIDGE_REFUSAL_CONNECTIONS] = {"too many clients on this listener", "max_connections"},
-    [MIDGE_REFUSAL_NAMES] = {"its user name and client identifier take more than 220 bytes", "password_file, acl_file"},
+    [MIDGE_REFUSAL_NAMES] = {"its user name and client identifier together are too long", "limit_identity_size"},
 };
 
 static void add_client(struct midge_text *text, const struct midge_log *record, const char *address)

@@ -13,7 +13,8 @@ _Static_assert(INDEX_MASK >= 16777214u, "the index of an identity");
 
 static struct midge_identity *at(const struct midge_identities *identities, uint32_t who)
 {
-    return &identities->identities[who & INDEX_MASK];
+    size_t size = midge_identity_size(identities->text_size);
+    return (struct midge_identity *)(void *)(identities->identities + (who & INDEX_MASK) * size);
 }
 
 static uint32_t number_of(const struct midge_identities *identities, uint32_t index)
@@ -82,8 +83,7 @@ static uint32_t find(const struct midge_identities *identities, struct midge_vie
 
 uint32_t midge_identities_enter(struct midge_identities *identities, const struct midge_asker *asker)
 {
-    if (asker->client_id.size > MIDGE_IDENTITY_TEXT_SIZE ||
-        asker->user.size > MIDGE_IDENTITY_TEXT_SIZE - asker->client_id.size) {
+    if (asker->client_id.size + asker->user.size > identities->text_size) {
         return 0;
     }
     uint32_t index = find(identities, asker->client_id);
@@ -99,7 +99,7 @@ uint32_t midge_identities_enter(struct midge_identities *identities, const struc
         *bucket = index;
         identity->kept = false;
         memcpy(identity->text, asker->client_id.bytes, asker->client_id.size);
-        identity->client_id_size = (uint8_t)asker->client_id.size;
+        identity->client_id_size = (uint16_t)asker->client_id.size;
     } else if (identity->connections == 0) {
         leave_absent(identities, identity);
     }
@@ -107,7 +107,7 @@ uint32_t midge_identities_enter(struct midge_identities *identities, const struc
     identity->domain = asker->domain;
     identity->account = asker->account;
     identity->has_user = asker->has_user;
-    identity->user_size = (uint8_t)asker->user.size;
+    identity->user_size = (uint16_t)asker->user.size;
     if (asker->user.size > 0) {
         memcpy(identity->text + identity->client_id_size, asker->user.bytes, asker->user.size);
     }

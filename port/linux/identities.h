@@ -14,9 +14,6 @@
 /* Smaller numbers stand for clients without a name: each is the number of a domain. */
 #define MIDGE_IDENTITIES_FIRST MIDGE_DOMAINS_MAX
 
-/* For user name and client identifier together, in bytes. */
-#define MIDGE_IDENTITY_TEXT_SIZE 220u
-
 struct midge_identity {
     uint32_t bucket_next;
     uint32_t earlier, later; /* in the list of those without a connection, by the time at which they left */
@@ -24,19 +21,26 @@ struct midge_identity {
     uint16_t connections; /* more than one while a session is taken over */
     uint8_t generation;
     uint8_t domain;
-    uint8_t user_size;
-    uint8_t client_id_size;
+    uint16_t user_size;
+    uint16_t client_id_size;
     bool has_user;
-    bool kept;                              /* the session outlives the connection */
-    uint8_t text[MIDGE_IDENTITY_TEXT_SIZE]; /* the client identifier, then the user name */
+    bool kept;      /* the session outlives the connection */
+    uint8_t text[]; /* the client identifier, then the user name: as many bytes as settings say */
 };
 
+/* An entry with its text, in bytes. */
+static inline size_t midge_identity_size(uint32_t text_size)
+{
+    return (offsetof(struct midge_identity, text) + text_size + 3) / 4 * 4;
+}
+
 struct midge_identities {
-    struct midge_identity *identities; /* those before MIDGE_IDENTITIES_FIRST are not used */
-    uint32_t *buckets;                 /* as many */
-    uint32_t max;                      /* sessions + connections there can be, + MIDGE_IDENTITIES_FIRST */
-    uint32_t used;                     /* [used] and later have never been used */
-    uint32_t first, last;              /* of the list of those without a connection */
+    uint8_t *identities;  /* entries of midge_identity_size; those before MIDGE_IDENTITIES_FIRST are not used */
+    uint32_t *buckets;    /* as many */
+    uint32_t text_size;   /* of user name and client identifier together, at most */
+    uint32_t max;         /* sessions + connections there can be, + MIDGE_IDENTITIES_FIRST */
+    uint32_t used;        /* [used] and later have never been used */
+    uint32_t first, last; /* of the list of those without a connection */
     uint64_t seed;
 };
 

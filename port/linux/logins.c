@@ -8,7 +8,7 @@
 
 static struct midge_pending *at(const struct midge_logins *logins, uint32_t login)
 {
-    return &logins->pending[login];
+    return (struct midge_pending *)(void *)(logins->pending + login * midge_pending_size(logins->text_size));
 }
 
 static struct midge_hash_job *job_of(const struct midge_logins *logins, uint32_t login)
@@ -37,15 +37,20 @@ uint32_t midge_logins_add(struct midge_logins *logins, struct midge_handle conn,
                                       .address = address,
                                       .account = asker->account,
                                       .domain = asker->domain,
-                                      .client_id_size = (uint8_t)asker->client_id.size,
-                                      .user_size = (uint8_t)asker->user.size};
-    for (uint32_t i = 0; i < asker->client_id.size; i++) {
-        pending->text[i] = asker->client_id.bytes[i];
+                                      .client_id_size = (uint16_t)asker->client_id.size,
+                                      .user_size = (uint16_t)asker->user.size};
+    if (asker->client_id.size > 0) {
+        memcpy(pending->text, asker->client_id.bytes, asker->client_id.size);
     }
-    for (uint32_t i = 0; i < asker->user.size; i++) {
-        pending->text[asker->client_id.size + i] = asker->user.bytes[i];
+    if (asker->user.size > 0) {
+        memcpy(pending->text + asker->client_id.size, asker->user.bytes, asker->user.size);
     }
     return login;
+}
+
+struct midge_handle midge_logins_conn(const struct midge_logins *logins, uint32_t login)
+{
+    return at(logins, login)->conn;
 }
 
 struct midge_asker midge_logins_asker(const struct midge_logins *logins, uint32_t login)

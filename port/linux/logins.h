@@ -20,15 +20,22 @@ struct midge_pending {
     uint64_t answer_ms; /* delayed: until when */
     bool wrong;         /* the answer is no, whatever the hash says */
     uint8_t domain;
-    uint8_t client_id_size;
-    uint8_t user_size;
-    uint8_t text[MIDGE_IDENTITY_TEXT_SIZE]; /* the client identifier, then the user name */
+    uint16_t client_id_size;
+    uint16_t user_size;
+    uint8_t text[]; /* the client identifier, then the user name */
 };
 
+/* An entry with its text, in bytes. */
+static inline size_t midge_pending_size(uint32_t text_size)
+{
+    return (offsetof(struct midge_pending, text) + text_size + 7) / 8 * 8;
+}
+
 struct midge_logins {
-    struct midge_pending *pending; /* [0] is not used */
-    uint32_t max;                  /* logins that can wait, + 1 */
-    uint32_t used;                 /* [used] and later have never been used */
+    uint8_t *pending;   /* entries of midge_pending_size; the first is not used */
+    uint32_t text_size; /* of user name and client identifier together, at most */
+    uint32_t max;       /* logins that can wait, + 1 */
+    uint32_t used;      /* [used] and later have never been used */
     uint32_t free;
     uint32_t delayed; /* a list, in no order */
     struct midge_hasher hasher;
@@ -36,10 +43,10 @@ struct midge_logins {
     uint64_t failed; /* how many failed since the start */
 };
 
-/* pending, max, hasher's memory (for as many jobs) and addresses are set. */
+/* pending, text_size, max, hasher's memory (for as many jobs) and addresses are set. */
 void midge_logins_start(struct midge_logins *logins);
 
-/* Notes a login. Returns its number, 0 where too many wait. */
+/* Notes a login, whose names have room in text_size. Returns its number, 0 where too many wait. */
 uint32_t midge_logins_add(struct midge_logins *logins, struct midge_handle conn, uint32_t address,
                           const struct midge_asker *asker);
 
@@ -65,5 +72,8 @@ void midge_logins_renew(struct midge_logins *logins, const struct midge_accounts
 uint64_t midge_logins_due_ms(const struct midge_logins *logins);
 
 struct midge_asker midge_logins_asker(const struct midge_logins *logins, uint32_t login);
+
+/* Whose login it is. */
+struct midge_handle midge_logins_conn(const struct midge_logins *logins, uint32_t login);
 
 #endif

@@ -213,7 +213,7 @@ static void send_away(void *context, midge_index index)
 static void report_fixed(const struct midge_settings *old, const struct midge_settings *new, bool moved)
 {
     if (memcmp(&old->core.limits, &new->core.limits, sizeof(old->core.limits)) != 0 || old->user_max != new->user_max ||
-        old->rule_max != new->rule_max || old->login_max != new->login_max) {
+        old->rule_max != new->rule_max || old->identity_size != new->identity_size || old->login_max != new->login_max) {
         midge_logger_write(MIDGE_LEVEL_WARNING, "Reload: global_max_connections and limit_... change at the next start only.");
     }
     if (old->tcp_nodelay != new->tcp_nodelay || moved) {

@@ -77,6 +77,7 @@ struct midge_settings {
     uint32_t connections_per_address_max;      /* 0: any number */
     uint32_t user_max;                         /* users of all files */
     uint32_t rule_max;                         /* lines of all ACL files */
+    uint32_t identity_size;                    /* user name and client identifier together, bytes */
     uint32_t login_max;                        /* logins that wait for an answer */
     uint32_t message_rate;                     /* messages a second from each client; 0: any */
     uint32_t byte_rate;                        /* bytes a second from each client; 0: any */

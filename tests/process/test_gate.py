@@ -85,6 +85,18 @@ class TestUsers(GateCase):
         self.midge.wait_log(r"Client c at 127\.0\.0\.1:\d+ refused with return code 5: bad user name or password, "
                             r"failure \d of this host \(setting: password_file\)")
 
+    def test_limit_identity_size(self):
+        self.add_user("alice", "pw")
+        self.start_users("limit_client_id_size 0")
+        self.assertEqual([0, 2], [self.login("c" * size, "alice", "pw") for size in (215, 216)])
+        self.midge.wait_log("refused with return code 2: its user name and client identifier together are too long "
+                            r"\(setting: limit_identity_size\)")
+        self.start_users("limit_client_id_size 0", "limit_identity_size 131070")
+        client = self.as_user("c" * 65535, "alice")
+        client.subscribe(("t", 0))
+        client.publish("t", "x")
+        self.assertEqual(b"x", client.receive_publish().payload)
+
     def test_no_users_and_no_anonymous(self):
         self.start("allow_anonymous false")
         self.midge.wait_log("No client may connect there: allow_anonymous is false and there is no password_file")
