@@ -321,7 +321,7 @@ enum midge_action {
     X(SCRATCH, "strings too long to be put together", "limit_scratch_size")                                                    \
     /* refusals in a SUBACK */                                                                                                 \
     X(SUBSCRIBE_DENIED, "subscription denied", "acl_file")                                                                     \
-    X(SUBSCRIPTIONS_FULL, "no room for the subscription", "limit_subscriptions")                                               \
+    X(SUBSCRIPTIONS_FULL, "no room for the subscription", "limit_subscriptions, limit_filter_nodes, limit_names")              \
     /* lost messages */                                                                                                        \
     X(QUEUE_FULL, "queue full", "max_queued_messages")                                                                         \
     X(QUEUE_FULL_OFFLINE, "queue of an absent client full", "overflow_offline")                                                \
@@ -331,7 +331,8 @@ enum midge_action {
     X(QOS0_WAIT, "no room for a QoS 0 message in time", "overflow_wait")                                                       \
     X(WRITE_DENIED, "publishing denied", "acl_file, or $SYS")                                                                  \
     X(READ_DENIED, "delivery denied", "acl_file")                                                                              \
-    X(RETAINED_FULL, "no room to retain the message", "limit_topic_nodes")                                                     \
+    X(RETAINED_FULL, "no room to retain the message",                                                                          \
+      "limit_retained_messages, limit_retained_bytes, limit_topic_nodes, limit_names")                                         \
     X(WILL_DROPPED, "no room for the will in time", "overflow_wait")                                                           \
     X(INTERNAL_DROPPED, "no room for a message of the broker itself", "limit_blocks")                                          \
     X(SESSION_EXPIRED, "session expired", "persistent_client_expiration")                                                      \

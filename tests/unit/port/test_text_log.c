@@ -125,7 +125,7 @@ static void losses_are_warnings(void **state)
     record = (struct midge_log){
         .event = MIDGE_LOG_DENIED, .client_id = view("abc"), .reason = MIDGE_SUBSCRIPTIONS_FULL, .topic = view("t/#")};
     expect_line(&record, "Client abc at 127.0.0.1:5000 was refused the subscription to \"t/#\": no room for the subscription "
-                         "(setting: limit_subscriptions).");
+                         "(setting: limit_subscriptions, limit_filter_nodes, limit_names).");
     record =
         (struct midge_log){.event = MIDGE_LOG_SESSION_GONE, .client_id = view("abc"), .reason = MIDGE_SESSION_CLEAN, .size = 1};
     expect_line(&record,
