@@ -101,18 +101,19 @@ size_t midge_output(struct midge *b, struct midge_handle conn, uint8_t *buffer, 
     return midge_output_encode(b, connection, buffer, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
 }
 
-void midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
+bool midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
 {
     midge_index connection = midge_connection_resolve(b, conn);
     if (connection == 0 || midge_connection_at(b, connection)->state == MIDGE_CLOSED) {
-        return;
+        return false;
     }
-    midge_output_consume(b, connection, (uint32_t)sent);
+    bool more = midge_output_consume(b, connection, (uint32_t)sent);
     const struct midge_connection *c = midge_connection_at(b, connection);
     if (c->state == MIDGE_CLOSING && c->replies_count == 0) {
         midge_connection_close(b, connection);
     }
     settle_connection(b, connection);
+    return more;
 }
 
 void midge_disconnected(struct midge *b, struct midge_handle conn)

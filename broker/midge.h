@@ -418,8 +418,9 @@ size_t midge_receive(struct midge *broker, struct midge_handle conn, const uint8
  * more than 0 must be followed by midge_output_done, with no other call for this connection in between. */
 size_t midge_output(struct midge *broker, struct midge_handle conn, uint8_t *buffer, size_t size);
 
-/* The transport took the first `sent` bytes of the last midge_output; 0 is allowed. */
-void midge_output_done(struct midge *broker, struct midge_handle conn, size_t sent);
+/* The transport took the first `sent` bytes of the last midge_output; 0 is allowed. Returns false when nothing else is due, as a
+ * midge_output that returns 0. */
+bool midge_output_done(struct midge *broker, struct midge_handle conn, size_t sent);
 
 /* The transport connection is gone; the handle is then stale. Must be called exactly once for each connection, also after
  * MIDGE_CLOSE. Publishes the will where one is due. */
@@ -433,7 +434,7 @@ void midge_authenticated(struct midge *broker, struct midge_handle conn, enum mi
 bool midge_publish(struct midge *broker, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain);
 
 enum midge_event_type {
-    MIDGE_OUTPUT_READY, /* call midge_output until it returns 0 or the transport is full */
+    MIDGE_OUTPUT_READY, /* call midge_output until nothing is due or the transport is full */
     MIDGE_INPUT_READY,  /* the stall is over: offer the kept bytes again */
     MIDGE_CLOSE         /* all that was to be said is said: close the transport, then call midge_disconnected */
 };

@@ -193,6 +193,14 @@ static uint32_t encode_deliveries(struct midge *b, midge_index connection, midge
     return done;
 }
 
+/* Nothing is due: what becomes due from now on raises an event, unless one is on its way. */
+static void arm(struct midge_connection *c)
+{
+    if ((c->events & MIDGE_EVENT_OUTPUT) == 0) {
+        c->flags |= MIDGE_CONN_ARMED;
+    }
+}
+
 uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
@@ -210,8 +218,8 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     if (done < size && c->state == MIDGE_ACTIVE) {
         done += encode_deliveries(b, connection, next, buffer + done, size - done);
     }
-    if (done == 0 && (c->events & MIDGE_EVENT_OUTPUT) == 0) {
-        c->flags |= MIDGE_CONN_ARMED;
+    if (done == 0) {
+        arm(c);
     }
     /* It may have had its turn for nothing: what it leaves is for the next. */
     midge_output_feed_starved(b);
@@ -264,7 +272,18 @@ static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32
     return 0;
 }
 
-void midge_output_consume(struct midge *b, midge_index connection, uint32_t sent)
+/* Whether there may be something to send. */
+static bool is_due(const struct midge *b, const struct midge_connection *c)
+{
+    if (c->replies_count > 0 || c->state != MIDGE_ACTIVE) {
+        return c->replies_count > 0;
+    }
+    const struct midge_session *s = midge_session_at(b, c->session);
+    return midge_window_unsent(b, s) != 0 || s->queue_qos0.head != 0 || (s->queue.head != 0 && midge_window_open(b, s)) ||
+           s->replay_last != 0;
+}
+
+bool midge_output_consume(struct midge *b, midge_index connection, uint32_t sent)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     b->metrics.bytes_sent += sent;
@@ -280,4 +299,9 @@ void midge_output_consume(struct midge *b, midge_index connection, uint32_t sent
     while (sent > 0) {
         sent = consume_delivery(b, connection, sent);
     }
+    bool due = is_due(b, c);
+    if (!due) {
+        arm(c);
+    }
+    return due;
 }

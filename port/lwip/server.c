@@ -251,7 +251,7 @@ static void flush(struct midge_server_connection *connection)
             break;
         }
         error = tcp_write(connection->pcb, output, (u16_t)filled, TCP_WRITE_FLAG_COPY);
-        midge_output_done(server->broker, connection->conn, error == ERR_OK ? filled : 0);
+        connection->output = midge_output_done(server->broker, connection->conn, error == ERR_OK ? filled : 0);
         if (error == ERR_OK && !connection->waiting) {
             connection->waiting = true;
             server->quiet--;

@@ -150,10 +150,12 @@ static size_t answer(struct bench_driver *driver, struct bench_peer *peer, size_
 static void take_output(struct bench_driver *driver, struct bench_peer *peer)
 {
     static uint8_t acks[ACKS_MAX];
-    size_t size = 0, more;
-    while ((more = midge_output(driver->broker, peer->conn, driver->output + size, BENCH_OUTPUT_SIZE)) > 0) {
-        midge_output_done(driver->broker, peer->conn, more);
-        size += more;
+    size_t size = 0;
+    bool due = true;
+    while (due) {
+        size_t part = midge_output(driver->broker, peer->conn, driver->output + size, BENCH_OUTPUT_SIZE);
+        due = part > 0 && midge_output_done(driver->broker, peer->conn, part);
+        size += part;
         if (size > TURN_BYTES_MAX - BENCH_OUTPUT_SIZE) {
             fail("too much output at once");
         }

@@ -317,7 +317,7 @@ static bool send_output(struct world *world, struct client *client)
     if (!client->reads) {
         client->allowance -= taken;
     }
-    midge_output_done(world->broker, client->handle, taken);
+    client->has_output = midge_output_done(world->broker, client->handle, taken);
     take_bytes(world, client, buffer, taken);
     return true;
 }

@@ -310,7 +310,11 @@ void network_output(struct world *w, struct link *link, bool everything)
     TRACE(w, "%s: the broker offers %zu bytes, %zu are sent", say_link(w, link), size, sent);
     oracle_call(w, NULL);
     oracle_sent(w, link, bytes, size, sent);
-    midge_output_done(w->broker, link->conn, sent);
+    bool more = midge_output_done(w->broker, link->conn, sent);
+    if (sent < size && !more) {
+        fail(w, "%s: only %zu of %zu bytes were taken, and the broker has nothing more to send", say_link(w, link), sent, size);
+    }
+    link->output_ready = more;
     w->events++;
     oracle_return(w);
 }
