@@ -361,46 +361,6 @@ static void errors_name_file_line_option_and_choices(void **state)
     assert_true(read_text("persistence false\npersistence_location /var/lib/\nautosave_interval 60\nprotocol mqtt\n"));
 }
 
-/* The options of Mosquitto 2.0. */
-/* clang-format off */
-static const char *const mosquitto_options[] = {
-    "acl_file", "address", "addresses", "allow_anonymous", "allow_duplicate_messages", "allow_zero_length_clientid",
-    "auth_opt_x", "auth_plugin", "auth_plugin_deny_special_chars", "auto_id_prefix", "autosave_interval",
-    "autosave_on_changes", "bind_address", "bind_interface", "bridge_alpn", "bridge_attempt_unsubscribe",
-    "bridge_bind_address", "bridge_cafile", "bridge_capath", "bridge_certfile", "bridge_identity", "bridge_insecure",
-    "bridge_keyfile", "bridge_max_packet_size", "bridge_outgoing_retain", "bridge_protocol_version", "bridge_psk",
-    "bridge_require_ocsp", "bridge_tls_version", "cafile", "capath", "certfile", "ciphers", "ciphers_tls1.3", "cleansession",
-    "clientid_prefixes", "connection", "connection_messages", "crlfile", "dhparamfile", "http_dir", "idle_timeout",
-    "include_dir", "keepalive_interval", "keyfile", "listener", "local_cleansession", "local_clientid", "local_password",
-    "local_username", "log_dest", "log_facility", "log_timestamp", "log_timestamp_format", "log_type", "max_connections",
-    "max_inflight_bytes", "max_inflight_messages", "max_keepalive", "max_packet_size", "max_qos", "max_queued_bytes",
-    "max_queued_messages", "max_topic_alias", "memory_limit", "message_size_limit", "mount_point", "notification_topic",
-    "notifications", "notifications_local_only", "password_file", "per_listener_settings", "persistence", "persistence_file",
-    "persistence_location", "persistent_client_expiration", "pid_file", "plugin", "plugin_opt_x", "port", "protocol",
-    "psk_file", "psk_hint", "queue_qos0_messages", "remote_clientid", "remote_password", "remote_username",
-    "require_certificate", "restart_timeout", "retain_available", "retry_interval", "round_robin", "set_tcp_nodelay",
-    "socket_domain", "start_type", "store_clean_interval", "sys_interval", "threshold", "tls_engine", "tls_engine_kpass_sha1",
-    "tls_keyform", "tls_version", "topic", "try_private", "upgrade_outgoing_qos", "use_identity_as_username",
-    "use_subject_as_username", "use_username_as_clientid", "user", "websockets_headers_size", "websockets_log_level",
-};
-/* clang-format on */
-
-/* Every option of Mosquitto 2 is either there or answered with advice. */
-static void every_option_of_mosquitto_is_known(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof(mosquitto_options) / sizeof(mosquitto_options[0]); i++) {
-        const struct midge_option *option = midge_options;
-        while (option->name != NULL && strcmp(option->name, mosquitto_options[i]) != 0) {
-            option++;
-        }
-        if ((option->name != NULL) == (midge_option_unsupported(mosquitto_options[i]) != NULL)) {
-            fail_msg("%s is in both tables or in none", mosquitto_options[i]);
-        }
-    }
-    assert_null(midge_option_unsupported("no_such_option"));
-}
-
 static void included_files_are_read_by_name(void **state)
 {
     (void)state;
@@ -468,44 +428,6 @@ static void refused_fields_lead_back_to_their_line(void **state)
 }
 
 /* Every field of the limits and the policy can be set: trace is log_type debug. */
-static void every_field_of_the_core_has_an_option(void **state)
-{
-    (void)state;
-    for (size_t offset = 0; offset < offsetof(struct midge_config, policy); offset += sizeof(uint32_t)) {
-        midge_config_start(&config);
-        midge_config_explain(&config, offset);
-        assert_non_null(strstr(config.error, "option \""));
-    }
-    static const size_t offsets[] = {
-#define POLICY(field) offsetof(struct midge_config, policy.field)
-        POLICY(packet_size_max),
-        POLICY(client_id_size_max),
-        POLICY(retained_max),
-        POLICY(retained_bytes_max),
-        POLICY(queued_messages_max),
-        POLICY(queued_bytes_max),
-        POLICY(connect_timeout_ms),
-        POLICY(progress_ms),
-        POLICY(wait_ms),
-        POLICY(assembly_ms),
-        POLICY(close_ms),
-        POLICY(session_expiry_s),
-        POLICY(inflight_max),
-        POLICY(qos_max),
-        POLICY(queue_qos0),
-        POLICY(empty_client_id),
-        POLICY(evict_sessions),
-        POLICY(overflow_qos0),
-        POLICY(overflow_qos12),
-        POLICY(overflow_offline),
-    };
-    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
-        midge_config_start(&config);
-        midge_config_explain(&config, offsets[i]);
-        assert_non_null(strstr(config.error, "option \""));
-    }
-}
-
 static void loopback_listeners_can_be_added(void **state)
 {
     (void)state;
@@ -517,66 +439,6 @@ static void loopback_listeners_can_be_added(void **state)
     assert_true(midge_config_finish(&config));
     assert_int_equal(config.settings.listener_count, MIDGE_LISTENERS_MAX);
     assert_true(config.settings.listeners[3].loopback);
-}
-
-/* What the documentation calls the default of an option is a value that changes nothing. */
-static void defaults_can_be_written(void **state)
-{
-    (void)state;
-    static struct midge_settings written;
-    static const uint32_t durations_ms[] = {1, 999, 1000, 59000, 60000, 90000, 3600000, 7200000, 86400000};
-    unsigned found = 0;
-    unsigned durations = 0;
-    midge_config_start(&config);
-    assert_true(midge_config_finish(&config));
-    /* The core, which has defaults for these, is not in this test. */
-    for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
-        if (option->type == MIDGE_OPTION_MILLISECONDS) {
-            uint32_t *field = midge_option_field(option, &config.settings);
-            *field = durations_ms[durations++ % (sizeof(durations_ms) / sizeof(durations_ms[0]))];
-        }
-    }
-    for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
-        char buffer[128];
-        const char *value = midge_option_default(option, &config.settings, buffer, sizeof(buffer));
-        if (value != NULL) {
-            written = config.settings;
-            if (!midge_option_set(option, &written, value, false)) {
-                fail_msg("%s %s is not valid", option->name, value);
-            }
-            if (memcmp(&written, &config.settings, sizeof(written)) != 0) {
-                fail_msg("%s %s is not the default", option->name, value);
-            }
-            found++;
-        }
-    }
-    assert_true(found > 30);
-}
-
-/* Likewise where it takes several lines, or words. */
-static void defaults_in_words(void **state)
-{
-    (void)state;
-    static const char *const words[][3] = {
-        {"log_dest", "without this line to stderr", "log_dest stderr\n"},
-        {"log_type", "without any of them: error, warning, notice, information",
-         "log_type error\nlog_type warning\nlog_type notice\nlog_type information\n"},
-        {"port", "without this line 1883", "port 1883\nbind_address 127.0.0.1\n"},
-    };
-    static struct midge_settings defaults;
-    midge_config_start(&config);
-    assert_true(midge_config_finish(&config));
-    defaults = config.settings;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        const struct midge_option *option = midge_options;
-        while (strcmp(option->name, words[i][0]) != 0) {
-            option++;
-        }
-        assert_non_null(strstr(option->doc, words[i][1]));
-        assert_true(read_text(words[i][2]));
-        assert_memory_equal(&config.settings.log, &defaults.log, sizeof(defaults.log));
-        assert_int_equal(config.settings.listeners[0].port, defaults.listeners[0].port);
-    }
 }
 
 static int make_folder(void **state)
@@ -616,14 +478,10 @@ int main(void)
         cmocka_unit_test(inflight_zero_is_the_most),
         cmocka_unit_test(log_lines_add_up),
         cmocka_unit_test(errors_name_file_line_option_and_choices),
-        cmocka_unit_test(every_option_of_mosquitto_is_known),
         cmocka_unit_test(included_files_are_read_by_name),
         cmocka_unit_test(what_is_no_configuration_is_refused),
         cmocka_unit_test(refused_fields_lead_back_to_their_line),
-        cmocka_unit_test(every_field_of_the_core_has_an_option),
         cmocka_unit_test(loopback_listeners_can_be_added),
-        cmocka_unit_test(defaults_can_be_written),
-        cmocka_unit_test(defaults_in_words),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
