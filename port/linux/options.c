@@ -186,10 +186,6 @@ const struct midge_option midge_options[] = {
     {BOOL("set_tcp_nodelay", BROKER(tcp_nodelay), "Sends small packets at once (TCP_NODELAY).")},
     {BOOL("per_listener_settings", BROKER(per_listener),
           "true: the options that say who may connect and do what belong to listeners too. Comes before any of them.")},
-    {NUMBER(
-        "limit_identity_size", BROKER(identity_size), 64, 131070,
-        "User name and client identifier together, in bytes, of a client to which users or rights apply; it is refused where "
-        "they are longer.")},
     {FUNCTION("include_dir", BROKER_OWN, set_include_dir, "a directory",
               "Reads all files in it that end with .conf, by name.")},
     {TEXT("pid_file", BROKER(pid_path), MIDGE_PATH_SIZE, "a path", "Holds the process identifier while Midge runs.")},

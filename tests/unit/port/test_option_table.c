@@ -11,6 +11,17 @@ void midge_policy_default(struct midge_policy *policy)
     memset(policy, 0, sizeof(*policy));
 }
 
+static void every_name_stands_once(void **state)
+{
+    (void)state;
+    for (const struct midge_option *option = midge_options; option->name != NULL; option++) {
+        for (const struct midge_option *other = midge_options; other != option; other++) {
+            assert_string_not_equal(other->name, option->name);
+        }
+        assert_null(midge_option_unsupported(option->name));
+    }
+}
+
 /* The options of Mosquitto 2.0. */
 /* clang-format off */
 static const char *const mosquitto_options[] = {
@@ -155,6 +166,7 @@ static void defaults_in_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_name_stands_once),
         cmocka_unit_test(every_option_of_mosquitto_is_known),
         cmocka_unit_test(every_field_of_the_core_has_an_option),
         cmocka_unit_test(defaults_can_be_written),
