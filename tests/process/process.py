@@ -1,28 +1,10 @@
 """A program that runs beside the test: its log, and its end. Nothing outlives the test."""
 
-import pathlib
 import re
 import subprocess
-import tempfile
 import threading
-import unittest
 
 DEADLINE_S = 60
-
-
-class FolderCase(unittest.TestCase):
-    """A test with a folder of its own, which other users may read, and a configuration in it."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.folder.chmod(0o755)
-        self.path = self.folder / "midge.conf"
-
-    def write(self, *lines):
-        """Writes the configuration."""
-        self.path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 class Process:

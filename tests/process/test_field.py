@@ -3,21 +3,10 @@
 What is in the way is taken out here, as somebody would do who reads what --test-config says; then Midge has to start and serve.
 """
 
-import argparse
-import pathlib
 import re
-import subprocess
-import sys
-import unittest
 
-import test_options
-from process import DEADLINE_S
-from test_options import Case
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
-import wire  # noqa: E402
-
-OPTIONS = None
+import case
+from case import OPTIONS, Case, run
 
 # The add-on of Home Assistant renders a file of this shape; its users are those of a plugin.
 HOME_ASSISTANT = """
@@ -116,8 +105,7 @@ class TestField(Case):
     def check(self, content):
         """The lines that are in the way, by number: (option, advice)."""
         self.path.write_text(content.replace("FOLDER", str(self.folder)), encoding="utf-8")
-        result = subprocess.run([OPTIONS.midge, "--test-config", "-c", str(self.path)], capture_output=True, text=True,
-                                timeout=DEADLINE_S, check=False)
+        result = run(OPTIONS.midge, "--test-config", "-c", self.path)
         self.assertEqual("", result.stdout)
         found = {}
         for line in result.stderr.splitlines():
@@ -130,7 +118,7 @@ class TestField(Case):
     def serve(self, content, in_the_way, **options):
         """Starts without the lines that are in the way; `protocol websockets` takes its whole listener along."""
         (self.folder / "share").mkdir()
-        subprocess.run([OPTIONS.midge, "passwd", "-c", "-i", "10", "-b", str(self.folder / "passwd"), "mqtt", "pw"], check=True)
+        run(OPTIONS.midge, "passwd", "-c", "-i", "10", "-b", self.folder / "passwd", "mqtt", "pw")
         (self.folder / "acl").write_text("user mqtt\ntopic zigbee2mqtt/#\n", encoding="ascii")
         found = self.check(content)
         lines = content.splitlines()
@@ -177,8 +165,4 @@ class TestField(Case):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    test_options.OPTIONS = OPTIONS
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("midge")

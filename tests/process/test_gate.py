@@ -1,29 +1,15 @@
 """Who may come in, and what they may do: users, rights, limits, and what a reload does to those who are there."""
 
-import argparse
 import os
-import pathlib
 import pty
 import re
 import signal
-import subprocess
-import sys
 import time
-import unittest
 
-import test_options
-from process import DEADLINE_S, Process
-from test_options import Case, wait_until
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
-import wire  # noqa: E402
-
-OPTIONS = None
-
-
-def run(*command, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-                          **options)
+import case
+import wire
+from case import OPTIONS, Case, run, wait_until
+from process import Process
 
 
 class GateCase(Case):
@@ -125,6 +111,8 @@ class TestUsers(GateCase):
         self.users.write_text("", encoding="ascii")
         self.add_user("a", "pw")
         self.add_user("b", "pw")
+        self.rights.write_text("user a\ntopic 1\ntopic 2\n", encoding="ascii")
+        self.assertIn("raise limit_rights", self.refused(f"acl_file {self.rights}", "limit_rights 1"))
         self.assertIn("raise limit_users", self.refused(f"password_file {self.users}", "limit_users 1"))
 
     def test_a_file_for_everybody_is_warned_of(self):
@@ -560,8 +548,4 @@ class TestRates(GateCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    test_options.OPTIONS = OPTIONS
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("midge")

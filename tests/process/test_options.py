@@ -1,78 +1,19 @@
 """What each option of a configuration does to the running program, and what SIGHUP changes."""
 
-import argparse
+import ctypes
 import os
 import pathlib
 import re
-import resource
 import signal
 import socket
 import subprocess
-import sys
-import time
-import unittest
 
-from process import DEADLINE_S, FolderCase, Process
+import case
+import wire
+from case import OPTIONS, Case, wait_until
+from process import DEADLINE_S
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
-import wire  # noqa: E402
-
-OPTIONS = None
-
-
-def wait_until(condition):
-    """Waits for what no line of the log announces."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        time.sleep(0.01)
-
-
-class Case(FolderCase):
-    def write(self, *lines):
-        """Root stays root, or else only a capability would let the test look at its descriptors."""
-        super().write(*lines, "user root")
-
-    def start(self, *lines, listener="listener 0 127.0.0.1", command=()):
-        """Midge with this configuration."""
-        self.write(*([listener] if listener else []), *lines)
-        midge = Process([*command, OPTIONS.midge, "-c", str(self.path)])
-        self.addCleanup(midge.kill)
-        self.midge = midge
-        return midge
-
-    def refused(self, *lines):
-        """The line with which midge refuses to start with this configuration."""
-        self.write(*lines)
-        result = subprocess.run([OPTIONS.midge, "-c", str(self.path)], capture_output=True, text=True, timeout=DEADLINE_S,
-                                check=False)
-        self.assertNotEqual(0, result.returncode)
-        self.assertEqual(1, result.stderr.count("\n"), result.stderr)
-        return result.stderr
-
-    def raw(self, address=None):
-        client = wire.Client(address or self.midge.address())
-        self.addCleanup(client.socket.close)
-        return client
-
-    def client(self, name, **options):
-        client = self.raw()
-        self.assertEqual(0, client.connect(name, **options)[1])
-        return client
-
-    def code(self, name, **options):
-        """The return code of this client's CONNACK."""
-        client = self.raw()
-        code = client.connect(name, **options)[1]
-        if code:
-            self.assertEqual([], client.expect_close())
-        return code
-
-    def assert_silent(self, client):
-        """No message is on its way: it would come before the PINGRESP."""
-        client.ping()
-        self.assertEqual(0, len(client.held))
+PIDFD_GETFD = 438  # pidfd_getfd(2)
 
 
 class TestListeners(Case):
@@ -96,6 +37,33 @@ class TestListeners(Case):
             self.assertEqual("t", receiver.receive_publish().topic)
             receiver.disconnect()
         sender.disconnect()
+
+    def test_socket_domain(self):
+        for domain, addresses in (("ipv4", {"0.0.0.0"}), ("ipv6", {"::"})):
+            self.start(f"socket_domain {domain}", listener="listener 0")
+            self.midge.wait_log("No client may connect there")
+            self.assertEqual(addresses, {address for address, _ in self.ports()})
+
+    def test_set_tcp_nodelay(self):
+        """Seen at midge's own descriptors of the connection."""
+        for value, expected in (("true", 1), ("false", 0)):
+            self.start(f"set_tcp_nodelay {value}")
+            here = self.client("c").socket.getsockname()
+            self.assertEqual([expected], [found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                                          for found in self.sockets() if found.getpeername() == here])
+
+    def sockets(self):
+        """The connections of midge."""
+        libc, process = ctypes.CDLL(None), os.pidfd_open(self.midge.process.pid)
+        for link in pathlib.Path(f"/proc/{self.midge.process.pid}/fd").iterdir():
+            if link.readlink().name.startswith("socket:"):
+                with socket.socket(fileno=libc.syscall(PIDFD_GETFD, process, int(link.name), 0)) as found:
+                    try:
+                        found.getpeername()
+                    except OSError:  # it listens
+                        continue
+                    yield found
+        os.close(process)
 
     def test_port_and_bind_address(self):
         self.start("port 0", "bind_address 127.0.0.1", listener=None)
@@ -147,192 +115,6 @@ class TestListeners(Case):
             ("listener 0 no.such.host.invalid", "cannot listen on no.such.host.invalid: "),
         ):
             self.assertIn(words, self.refused(line))
-
-
-class TestWhoConnects(Case):
-    def client_soon(self, name):
-        """Connects, as soon as the place of a connection that is just being closed is free."""
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                return self.client(name)
-            except wire.Closed:
-                if time.monotonic() > deadline:
-                    raise
-
-    def test_max_connections(self):
-        self.start("max_connections 2", "limit_handshakes 1")
-        first, _ = self.client("first"), self.client("second")
-        self.assertEqual(3, self.code("third"))
-        self.midge.wait_log("Client third .*refused with return code 3: too many clients .*max_connections")
-        self.client("first")
-        first.expect_close()
-
-    def test_more_connections_than_slots(self):
-        """A peer for which there is not even a place to be refused in is closed, and the next one may come again."""
-        self.start("max_connections 1", "limit_handshakes 1")
-        silent = [self.raw() for _ in range(2)]
-        self.assertEqual([], self.raw().expect_close())
-        self.midge.wait_log("Connection refused: all connections are in use .*max_connections, limit_handshakes")
-        self.assertEqual([], silent[0].expect_close())
-        self.midge.wait_log("sent no CONNECT while others wanted to connect .*limit_handshakes")
-        self.client_soon("first")
-
-    def test_no_more_files(self):
-        """Without descriptors new peers are turned away; the others do not notice, and later ones come in again."""
-        self.start()
-        early = self.client("early")
-        used = len(os.listdir(f"/proc/{self.midge.process.pid}/fd"))
-        resource.prlimit(self.midge.process.pid, resource.RLIMIT_NOFILE, (used + 2, used + 2))
-        filling = [self.client(f"client-{i}") for i in range(2)]
-        for _ in range(5):
-            self.assertEqual([], self.raw().expect_close())
-        self.midge.wait_log("Connection refused: no more open files")
-        early.ping()
-        filling[0].disconnect()
-        self.client("late").ping()
-
-    def test_connect_timeout(self):
-        self.start("connect_timeout 100ms")
-        self.assertEqual([], self.raw().expect_close())
-        self.midge.wait_log("Client <unknown> at .* disconnected: sent no CONNECT in time .*connect_timeout")
-
-    def test_allow_zero_length_clientid(self):
-        self.start()
-        self.assertEqual(0, self.code(""))
-        self.assertEqual(2, self.code("", clean=False))
-        self.start("allow_zero_length_clientid false")
-        self.assertEqual(2, self.code(""))
-
-    def test_limit_client_id_size(self):
-        self.start("limit_client_id_size 30")
-        self.assertEqual(0, self.code("x" * 30))
-        self.assertEqual(2, self.code("x" * 31))
-        self.midge.wait_log("limit_client_id_size")
-
-    def test_limit_sessions(self):
-        for evict, code in (("true", 0), ("false", 3)):
-            self.start("max_connections 1", "limit_sessions 1", f"evict_sessions {evict}")
-            absent = self.client("absent", clean=False)
-            absent.disconnect()
-            self.midge.wait_log("Client absent .*disconnected")
-            self.assertEqual(code, self.code("next"))
-            self.midge.wait_log("Session of absent removed" if code == 0 else "refused .*limit_sessions")
-
-
-class TestMessages(Case):
-    def test_message_size_limit(self):
-        self.start("message_size_limit 1000")
-        client = self.client("client")
-        client.publish("t", b"x" * 1000, 1)
-        client.send(wire.publish_packet("t", b"x" * 70000))
-        client.expect_close()
-        self.midge.wait_log(r"packet too large: 700\d\d where 66544 is the limit")
-
-    def test_max_qos(self):
-        self.start("max_qos 1")
-        self.assertEqual([0, 1, 1], self.client("client").subscribe(("a", 0), ("b", 1), ("c", 2)))
-
-    def test_limit_subscriptions(self):
-        self.start("limit_subscriptions 1")
-        self.assertEqual([0, 0x80], self.client("client").subscribe(("a", 0), ("b", 0)))
-        self.midge.wait_log("Client client at .* was refused the subscription to \"b\": .*limit_subscriptions")
-
-    def test_limit_topic_levels(self):
-        self.start("limit_topic_levels 3")
-        client = self.client("client")
-        client.publish("a/b/c", "", 1)
-        client.send(wire.publish_packet("a/b/c/d", ""))
-        client.expect_close()
-        self.midge.wait_log("limit_topic_levels")
-
-    def test_max_inflight_messages(self):
-        self.start("max_inflight_messages 3")
-        receiver, sender = self.client("receiver"), self.client("sender")
-        receiver.subscribe(("t", 1))
-        for number in range(5):
-            sender.publish("t", str(number), 1)
-        messages = [receiver.receive_publish(acknowledge=False) for _ in range(3)]
-        self.assert_silent(receiver)
-        receiver.acknowledge(messages[0])
-        self.assertEqual(b"3", receiver.receive_publish(acknowledge=False).payload)
-        self.assert_silent(receiver)
-
-    def offline(self, *lines):
-        """What an absent client gets of ten messages."""
-        self.start("max_inflight_messages 1", *lines)
-        receiver = self.client("receiver", clean=False)
-        receiver.subscribe(("t", 1))
-        receiver.disconnect()
-        self.midge.wait_log("Client receiver .*disconnected")
-        sender = self.client("sender")
-        for number in range(10):
-            sender.publish("t", str(number) * 100, 1)
-        receiver = self.client("receiver", clean=False)
-        got = []
-        receiver.send(wire.packet(wire.PINGREQ, 0))
-        while True:
-            found = receiver.receive()
-            if found.type == wire.PINGRESP and len(got) == self.expected:
-                return got
-            if found.type == wire.PUBLISH:
-                message = receiver._message(found)
-                receiver.acknowledge(message)
-                got.append(int(message.payload[:1]))
-            if found.type == wire.PINGRESP or len(got) == self.expected:
-                receiver.send(wire.packet(wire.PINGREQ, 0))
-
-    def test_max_queued_messages_and_overflow_offline(self):
-        self.expected = 4
-        newest = self.offline("max_queued_messages 4", "overflow_offline drop_newest")
-        self.assertEqual([0, 1, 2, 3], newest[:4])
-        self.midge.wait_log("Message for receiver dropped, topic \"t\", payload of 100 bytes: .*queue")
-        oldest = self.offline("max_queued_messages 4", "overflow_offline drop_oldest")
-        self.assertEqual([6, 7, 8, 9], oldest[-4:])
-
-    def test_max_queued_bytes(self):
-        self.expected = 3
-        self.assertEqual([0, 1, 2], self.offline("max_queued_bytes 350", "overflow_offline drop_newest"))
-
-    def test_queue_qos0_messages(self):
-        for queued in (False, True):
-            self.start(f"queue_qos0_messages {str(queued).lower()}")
-            receiver = self.client("receiver", clean=False)
-            receiver.subscribe(("t", 0))
-            receiver.disconnect()
-            self.midge.wait_log("Client receiver .*disconnected")
-            sender = self.client("sender")
-            sender.publish("t", "x")
-            sender.ping()
-            receiver = self.client("receiver", clean=False)
-            if queued:
-                self.assertEqual(b"x", receiver.receive_publish().payload)
-            self.assert_silent(receiver)
-
-    def test_retain_available(self):
-        self.start("retain_available false")
-        self.client("sender").publish("t", "x", 1, retain=True)
-        receiver = self.client("receiver")
-        receiver.subscribe(("t", 0))
-        self.assert_silent(receiver)
-
-    def test_limit_retained_messages(self):
-        self.start("limit_retained_messages 2", "sys_interval 0")
-        sender = self.client("sender")
-        for topic in ("a", "b", "c"):
-            sender.publish(topic, "x", 1, retain=True)
-        receiver = self.client("receiver")
-        receiver.subscribe(("#", 0))
-        self.assertEqual({"a", "b"}, {receiver.receive_publish().topic for _ in range(2)})
-        self.assert_silent(receiver)
-
-    def test_persistent_client_expiration(self):
-        self.start("persistent_client_expiration 1s")
-        client = self.client("client", clean=False)
-        client.subscribe(("t", 1))
-        client.disconnect()
-        self.midge.wait_log("Session of client removed with 0 undelivered messages: session expired")
-        self.assertEqual((0, 0), self.raw().connect("client", clean=False))
 
 
 class TestReports(Case):
@@ -607,7 +389,4 @@ class TestSockets(Case):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+    case.main("midge")

@@ -1,27 +1,20 @@
 """The Linux program from outside: its command line, its errors, where it listens, and how it ends."""
 
-import argparse
 import pathlib
 import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import unittest
 
-from process import DEADLINE_S, Process
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
-import wire  # noqa: E402
-
-OPTIONS = None
+import case
+import wire
+from case import OPTIONS
+from process import Process
 
 
 def run(*arguments):
-    return subprocess.run(
-        [OPTIONS.midge, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    return case.run(OPTIONS.midge, *arguments)
 
 
 def config(test, text):
@@ -162,7 +155,4 @@ class TestRunning(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("midge")

@@ -1,6 +1,5 @@
 """What a service manager is told, by a manager that the test plays: readiness, reload, end, and the watchdog."""
 
-import argparse
 import os
 import pathlib
 import re
@@ -9,14 +8,12 @@ import signal
 import socket
 import sys
 import time
-import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+import case  # noqa: E402
 import wire  # noqa: E402
-from process import DEADLINE_S, FolderCase, Process  # noqa: E402
-
-OPTIONS = None
+from case import OPTIONS  # noqa: E402
+from process import DEADLINE_S, Process  # noqa: E402
 
 
 class Manager:
@@ -45,7 +42,7 @@ class Manager:
         return found
 
 
-class Case(FolderCase):
+class Case(case.Case):
     def setUp(self):
         super().setUp()
         self.socket_path = str(self.folder / "notify")
@@ -55,16 +52,11 @@ class Case(FolderCase):
         self.addCleanup(manager.socket.close)
         return manager
 
-    def write(self, *lines):
-        super().write("listener 0 127.0.0.1", "user root", *lines)
+    def start_for(self, notify, **variables):
+        self.start(environment={**os.environ, "NOTIFY_SOCKET": notify, **variables})
 
-    def start(self, notify, **variables):
-        self.write()
-        self.midge = Process([OPTIONS.midge, "-c", str(self.path)], {**os.environ, "NOTIFY_SOCKET": notify, **variables})
-        self.addCleanup(self.midge.kill)
-
-    def serves(self, name="somebody"):
-        client = wire.connected(self.midge.address(), name)
+    def serves(self):
+        client = self.client("somebody")
         client.ping()
         client.cut()
 
@@ -76,12 +68,12 @@ class Case(FolderCase):
 class TestStates(Case):
     def test_ready_reload_stopping(self):
         manager = self.manage(self.socket_path)
-        self.start(self.socket_path)
+        self.start_for(self.socket_path)
         self.assertEqual("READY=1", manager.next())
         # It was not said too early: the log has the address already, and somebody serves there.
         self.serves()
         for lines in ((), ("max_qoss 1",)):
-            self.write(*lines)
+            self.write("listener 0 127.0.0.1", *lines)
             before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
             self.midge.signal(signal.SIGHUP)
             found = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", manager.next())
@@ -96,7 +88,7 @@ class TestStates(Case):
     def test_name_in_the_abstract_namespace(self):
         name = f"midge-test-{os.getpid()}"
         manager = self.manage(f"\0{name}")
-        self.start(f"@{name}")
+        self.start_for(f"@{name}")
         self.assertEqual("READY=1", manager.next())
 
     def test_no_start_is_not_ready(self):
@@ -112,7 +104,7 @@ class TestStates(Case):
 
     def test_nobody_at_the_socket(self):
         for address in (self.socket_path, "relative", "@", "", "/" + "x" * 200):
-            self.start(address, WATCHDOG_USEC="1000")
+            self.start_for(address, WATCHDOG_USEC="1000")
             self.serves()
             self.stop()
 
@@ -120,7 +112,7 @@ class TestStates(Case):
 class TestWatchdog(Case):
     def test_a_loop_that_turns_feeds_it(self):
         manager = self.manage(self.socket_path)
-        self.start(self.socket_path, WATCHDOG_USEC="20000")
+        self.start_for(self.socket_path, WATCHDOG_USEC="20000")
         manager.until("READY=1")
         for _ in range(20):
             self.assertEqual("WATCHDOG=1", manager.next())
@@ -130,7 +122,7 @@ class TestWatchdog(Case):
 
     def test_a_loop_that_hangs_does_not(self):
         manager = self.manage(self.socket_path)
-        self.start(self.socket_path, WATCHDOG_USEC="20000")
+        self.start_for(self.socket_path, WATCHDOG_USEC="20000")
         manager.until("WATCHDOG=1")
         self.midge.signal(signal.SIGSTOP)
         status = pathlib.Path(f"/proc/{self.midge.process.pid}/status")
@@ -144,7 +136,7 @@ class TestWatchdog(Case):
 
     def test_only_the_process_that_is_meant(self):
         manager = self.manage(self.socket_path)
-        self.start(self.socket_path, WATCHDOG_USEC="1000", WATCHDOG_PID="1")
+        self.start_for(self.socket_path, WATCHDOG_USEC="1000", WATCHDOG_PID="1")
         self.serves()
         self.stop()
         self.assertEqual(["READY=1", "STOPPING=1"], manager.waiting())
@@ -152,7 +144,7 @@ class TestWatchdog(Case):
     def test_manager_that_does_not_read(self):
         """Its queue is full after a few messages. If the loop waited for room, each of its turns would take a second."""
         self.manage(self.socket_path)
-        self.start(self.socket_path, WATCHDOG_USEC="1000")
+        self.start_for(self.socket_path, WATCHDOG_USEC="1000")
         client = wire.connected(self.midge.address(), "somebody")
         deadline = time.monotonic() + 2 * DEADLINE_S
         for _ in range(4 * DEADLINE_S):
@@ -163,7 +155,4 @@ class TestWatchdog(Case):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("midge")

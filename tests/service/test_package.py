@@ -86,7 +86,8 @@ class TestInstall(unittest.TestCase):
             self.assertIn(re.sub(r"\W", "", says), re.sub(r"\W", "", text), name)
         page = run("mandoc", "-T", "ascii", self.folder / "midge.8")
         page = re.sub(r".\x08", "", page)
-        for usage in (run(self.folder / "sbin/midge", "-h").split("\nSIGHUP")[0], run(self.folder / "sbin/midge", "passwd", "-h")):
+        program = self.folder / "sbin/midge"
+        for usage in (run(program, "-h").split("\nSIGHUP")[0], run(program, "passwd", "-h")):
             for option in re.findall(r"\B--?[a-zA-Z][\w-]*", usage):
                 self.assertRegex(page, rf"\B{option}\b")
 

@@ -1,5 +1,5 @@
-"""The service under a real systemd, which runs in a system of its own: the package is installed there, and the unit does what it
-says. Takes root."""
+"""The service under a real systemd, in a system of its own: the package is installed there, and the unit does what it says.
+Takes root."""
 
 import argparse
 import os

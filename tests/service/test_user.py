@@ -1,6 +1,5 @@
 """Whom Midge becomes, what it can do then, and what it needed root for. Most of it takes root."""
 
-import argparse
 import grp
 import os
 import pathlib
@@ -10,38 +9,25 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+import case  # noqa: E402
 import wire  # noqa: E402
-from process import DEADLINE_S, FolderCase, Process  # noqa: E402
+from case import OPTIONS  # noqa: E402
+from process import Process  # noqa: E402
 
-OPTIONS = None
 USER = "daemon"  # every Debian has it
 needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root, to stop being it")
 
 
-def run(*arguments, command=()):
-    return subprocess.run([*command, OPTIONS.midge, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=DEADLINE_S, check=False)
+def run(*arguments):
+    return case.run(OPTIONS.midge, *arguments)
 
 
-class Case(FolderCase):
-    def start(self, *lines, command=(), program=None):
-        self.write("listener 0 127.0.0.1", *lines)
-        midge = Process([*command, program or OPTIONS.midge, "-c", str(self.path)])
-        self.addCleanup(midge.kill)
-        return midge
-
-    def refused(self, *lines, command=()):
-        """The exit status of a start that fails, and its line."""
-        self.write("listener 0 127.0.0.1", *lines)
-        result = run("-c", str(self.path), command=command)
-        self.assertEqual(1, result.stderr.count("\n"), result.stderr)
-        return result.returncode, result.stderr
+class Case(case.Case):
+    always = ()
 
     @staticmethod
     def stop(midge):
@@ -97,8 +83,8 @@ class TestWhom(Case):
 
     def test_kernel_that_refuses(self):
         for capability in ("setuid", "setgid"):
-            code, line = self.refused(f"user {USER}", command=("setpriv", f"--bounding-set=-{capability}"))
-            self.assertEqual(1, code)
+            line = self.refused("listener 0 127.0.0.1", f"user {USER}", status=1,
+                                command=("setpriv", f"--bounding-set=-{capability}"))
             self.assertIn(f"cannot become the user {USER}: Operation not permitted; start Midge as that user", line)
 
     def test_who_is_not_root_stays_who_he_is(self):
@@ -185,8 +171,7 @@ class TestFiles(Case):
             link = folder / "link"
             link.symlink_to(target)
             for option in ("log_dest file", "pid_file"):
-                code, line = self.refused(f"user {USER}", f"{option} {link}")
-                self.assertEqual(1, code)
+                line = self.refused("listener 0 127.0.0.1", f"user {USER}", f"{option} {link}", status=1)
                 self.assertIn(str(link), line)
         self.assertFalse(new.exists())
         self.assertEqual(("root's", 0, 0o600), (secret.read_text(encoding="utf-8"), secret.stat().st_uid,
@@ -195,8 +180,7 @@ class TestFiles(Case):
     def test_log_file_of_another(self):
         log = self.folder / "midge.log"
         log.touch(0o600)
-        code, line = self.refused(f"user {USER}", f"log_dest file {log}")
-        self.assertEqual(1, code)
+        line = self.refused("listener 0 127.0.0.1", f"user {USER}", f"log_dest file {log}", status=1)
         self.assertIn(f"cannot write the log file {log}: Permission denied; its user is {USER} (option user)", line)
 
     def test_configuration_that_the_user_cannot_read_again(self):
@@ -256,7 +240,4 @@ class TestStartAndEnd(Case):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--midge", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("midge")
