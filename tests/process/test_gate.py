@@ -168,6 +168,11 @@ class TestUsers(GateCase):
             return any("return code 3: too many failed logins of its host wait" in line for line in self.midge.log)
 
         wait_until(guess)
+        for password, code in (("pw", 0), ("guess", 5)):  # another host is not held to account for that
+            other = wire.socket.create_connection(address, source_address=("127.0.0.9", 0))
+            self.addCleanup(other.close)
+            other.sendall(wire.connect_packet("other", username="alice", password=password))
+            self.assertEqual(bytes((0x20, 2, 0, code)), other.recv(4))
 
     def test_a_slow_hash_holds_nobody_up(self):
         """While a hash takes minutes, everybody else is served, and who hangs up is forgotten."""
@@ -438,6 +443,25 @@ class TestReload(GateCase):
         self.reload()
         alice.publish("t", "2", 1)
         self.assert_silent(alice)
+
+    def test_under_load(self):
+        """While messages flow, the same files are read again and again; nobody is dropped, and nothing is lost."""
+        self.add_user("alice", "pw")
+        self.rights.write_text("user alice\ntopic readwrite #\n", encoding="ascii")
+        self.start_users(f"acl_file {self.rights}", "sys_interval 0")
+        receivers = [self.as_user(f"receiver{number}", "alice") for number in range(20)]
+        sender = self.as_user("sender", "alice")
+        for receiver in receivers:
+            receiver.subscribe(("#", 1))
+        for batch in range(20):
+            sender.send(b"".join(wire.publish_packet("t", str(batch * 10 + i), 1, batch * 10 + i + 1) for i in range(10)))
+            self.midge.signal(signal.SIGHUP)
+            for receiver in receivers:
+                for i in range(10):
+                    self.assertEqual(batch * 10 + i, int(receiver.receive_publish().payload))
+        self.midge.wait_log("Reload: the configuration was read again")
+        self.assertEqual([wire.PUBACK] * 200, [sender.receive().type for _ in range(200)])
+        self.assertFalse([line for line in self.midge.log if "disconnected" in line])
 
     def test_limits_change(self):
         self.start("max_connections_per_address 1")
