@@ -3,10 +3,7 @@
 
 #include "hash.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 void midge_accounts_clear(struct midge_accounts *accounts)
 {
@@ -77,19 +74,24 @@ const char *midge_accounts_add(struct midge_accounts *accounts, uint8_t domain, 
     return NULL;
 }
 
-/* Takes a line NAME:PASSWORD. Returns NULL, or what is wrong with it. */
-static const char *take_line(struct midge_accounts *accounts, uint8_t domain, char *line)
+struct reading {
+    struct midge_accounts *accounts;
+    uint8_t domain;
+};
+
+static const char *take_line(void *context, char *line)
 {
+    const struct reading *reading = context;
     char *colon = strchr(line, ':');
     uint32_t number;
     if (colon == NULL) {
         return "a line is NAME:HASH; midge passwd FILE USER makes it";
     }
-    const char *wrong = midge_accounts_add(accounts, domain, line, (size_t)(colon - line), &number);
+    const char *wrong = midge_accounts_add(reading->accounts, reading->domain, line, (size_t)(colon - line), &number);
     if (wrong != NULL) {
         return wrong;
     }
-    struct midge_account *account = &accounts->accounts[number];
+    struct midge_account *account = &reading->accounts->accounts[number];
     if (account->has_password) {
         return "the user stands in the file twice; remove one of the lines";
     }
@@ -99,23 +101,9 @@ static const char *take_line(struct midge_accounts *accounts, uint8_t domain, ch
 
 bool midge_accounts_read(struct midge_accounts *accounts, uint8_t domain, const char *path, char *error, size_t size)
 {
-    struct midge_lines lines;
-    char *line;
-    const char *wrong = NULL;
-    if (!midge_lines_open(&lines, path)) {
-        snprintf(error, size, "cannot read %s: %s; check the path and its permissions", path, strerror(errno));
-        return false;
-    }
+    struct reading reading = {accounts, domain};
     accounts->domains[domain].has_passwords = true;
-    while (wrong == NULL && (line = midge_lines_next(&lines)) != NULL) {
-        wrong = take_line(accounts, domain, line);
-    }
-    midge_lines_close(&lines);
-    wrong = wrong != NULL ? wrong : lines.wrong;
-    if (wrong != NULL) {
-        snprintf(error, size, "%s:%u: %s", path, lines.line, wrong);
-    }
-    return wrong == NULL;
+    return midge_lines_each(path, take_line, &reading, error, size);
 }
 
 uint32_t midge_accounts_decoy(const struct midge_accounts *accounts, uint8_t domain, struct midge_view name, uint64_t seed)

@@ -168,7 +168,7 @@ static bool note_origin(struct midge_configuration *config, size_t i)
     return true;
 }
 
-/* Takes one line. An include_dir is left to the caller, in *directory. */
+/* Takes one line. An include_dir is left to the caller, in *directory; NULL where that cannot include others. */
 static bool read_line(struct midge_configuration *config, char *line, char **directory)
 {
     char *name = line;
@@ -177,7 +177,7 @@ static bool read_line(struct midge_configuration *config, char *line, char **dir
         *value++ = '\0';
         value += strspn(value, spaces);
     }
-    if (strcmp(name, "include_dir") == 0 && value[0] != '\0') {
+    if (directory != NULL && strcmp(name, "include_dir") == 0 && value[0] != '\0') {
         *directory = value;
         return true;
     }
@@ -242,19 +242,12 @@ static bool read_included(struct midge_configuration *config, const char *path)
 {
     struct midge_lines lines;
     char *line;
-    char *directory = NULL;
     bool good = true;
     if (!open_file(config, path, &lines)) {
         return false;
     }
     while (good && (line = next_line(config, &lines, &good)) != NULL) {
-        good = goes_on(config, read_line(config, line, &directory));
-        if (directory != NULL) {
-            size_t used = error_at(config, &config->here, "include_dir");
-            snprintf(config->error + used, sizeof(config->error) - used, "only the file given with -c can include others");
-            good = goes_on(config, false);
-            directory = NULL;
-        }
+        good = goes_on(config, read_line(config, line, NULL));
     }
     midge_lines_close(&lines);
     return good;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,4 +102,24 @@ char *midge_lines_next(struct midge_lines *lines)
         }
     }
     return NULL;
+}
+
+bool midge_lines_each(const char *path, const char *(*take)(void *context, char *line), void *context, char *error, size_t size)
+{
+    struct midge_lines lines;
+    char *line;
+    const char *wrong = NULL;
+    if (!midge_lines_open(&lines, path)) {
+        snprintf(error, size, "cannot read %s: %s; check the path and its permissions", path, strerror(errno));
+        return false;
+    }
+    while (wrong == NULL && (line = midge_lines_next(&lines)) != NULL) {
+        wrong = take(context, line);
+    }
+    midge_lines_close(&lines);
+    wrong = wrong != NULL ? wrong : lines.wrong;
+    if (wrong != NULL) {
+        snprintf(error, size, "%s:%u: %s", path, lines.line, wrong);
+    }
+    return wrong == NULL;
 }

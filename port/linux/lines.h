@@ -28,4 +28,9 @@ char *midge_lines_next(struct midge_lines *lines);
 
 void midge_lines_close(struct midge_lines *lines);
 
+/* Hands each line of a file to `take`, which returns NULL, or what is wrong with it: then that is all. Returns false, with
+ * what is wrong and where in `error`. */
+bool midge_lines_each(const char *path, const char *(*take)(void *context, char *line), void *context, char *error,
+                      size_t size);
+
 #endif

@@ -128,7 +128,7 @@ static bool set_log_dest(struct midge_settings *settings, const char *value, boo
     return true;
 }
 
-/* The reader of the file follows include_dir itself; only one without a value gets here. */
+/* The reader of the file follows include_dir itself; only one without a value, or in a file that was included, gets here. */
 static bool set_include_dir(struct midge_settings *settings, const char *value, bool given_before)
 {
     (void)settings;
@@ -186,7 +186,7 @@ const struct midge_option midge_options[] = {
     {BOOL("set_tcp_nodelay", BROKER(tcp_nodelay), "Sends small packets at once (TCP_NODELAY).")},
     {BOOL("per_listener_settings", BROKER(per_listener),
           "true: the options that say who may connect and do what belong to listeners too. Comes before any of them.")},
-    {FUNCTION("include_dir", BROKER_OWN, set_include_dir, "a directory",
+    {FUNCTION("include_dir", BROKER_OWN, set_include_dir, "a directory, in no file that is included itself",
               "Reads all files in it that end with .conf, by name.")},
     {TEXT("pid_file", BROKER(pid_path), MIDGE_PATH_SIZE, "a path", "Holds the process identifier while Midge runs.")},
     {TEXT("user", BROKER(user), MIDGE_USER_SIZE, "the name of a user, up to 63 bytes",

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "rights.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- Filters ------------------------------------------------------------------------------------------------------------ */
@@ -68,11 +66,6 @@ bool midge_rights_cover(struct midge_view wide, struct midge_view filter)
             return false;
         }
     }
-}
-
-bool midge_rights_match(struct midge_view filter, struct midge_view topic)
-{
-    return midge_rights_cover(filter, topic);
 }
 
 /* What is left of a filter may be empty, as "a/#" matches "a". */
@@ -187,44 +180,37 @@ static const char *add_rule(struct midge_accounts *accounts, struct midge_rules 
     return NULL;
 }
 
-/* Takes one line. *account is whom the rules of a user are for; MIDGE_ACCOUNT_NONE: anonymous clients. */
-static const char *take_line(struct midge_accounts *accounts, uint8_t domain, uint32_t *account, char *line)
+struct reading {
+    struct midge_accounts *accounts;
+    uint8_t domain;
+    uint32_t account; /* whom the rules of a user are for; MIDGE_ACCOUNT_NONE: anonymous clients */
+};
+
+static const char *take_line(void *context, char *line)
 {
+    struct reading *reading = context;
+    struct midge_accounts *accounts = reading->accounts;
     char *rest = line;
     const char *kind = word(&rest);
     if (strcmp(kind, "user") == 0) {
-        return midge_accounts_add(accounts, domain, rest, strlen(rest), account);
+        return midge_accounts_add(accounts, reading->domain, rest, strlen(rest), &reading->account);
     }
     bool is_pattern = strcmp(kind, "pattern") == 0;
     if (!is_pattern && strcmp(kind, "topic") != 0) {
         return "a line begins with user, topic or pattern";
     }
-    struct midge_domain_rules *rules = &accounts->domains[domain];
-    struct midge_rules *own = *account == MIDGE_ACCOUNT_NONE ? &rules->anonymous : &accounts->accounts[*account].rules;
+    struct midge_domain_rules *rules = &accounts->domains[reading->domain];
+    struct midge_rules *own =
+        reading->account == MIDGE_ACCOUNT_NONE ? &rules->anonymous : &accounts->accounts[reading->account].rules;
     enum midge_access access = take_access(&rest);
     return add_rule(accounts, is_pattern ? &rules->patterns : own, access, rest, is_pattern);
 }
 
 bool midge_rights_read(struct midge_accounts *accounts, uint8_t domain, const char *path, char *error, size_t size)
 {
-    struct midge_lines lines;
-    char *line;
-    const char *wrong = NULL;
-    uint32_t account = MIDGE_ACCOUNT_NONE;
-    if (!midge_lines_open(&lines, path)) {
-        snprintf(error, size, "cannot read %s: %s; check the path and its permissions", path, strerror(errno));
-        return false;
-    }
+    struct reading reading = {.accounts = accounts, .domain = domain, .account = MIDGE_ACCOUNT_NONE};
     accounts->domains[domain].has_rights = true;
-    while (wrong == NULL && (line = midge_lines_next(&lines)) != NULL) {
-        wrong = take_line(accounts, domain, &account, line);
-    }
-    midge_lines_close(&lines);
-    wrong = wrong != NULL ? wrong : lines.wrong;
-    if (wrong != NULL) {
-        snprintf(error, size, "%s:%u: %s", path, lines.line, wrong);
-    }
-    return wrong == NULL;
+    return midge_lines_each(path, take_line, &reading, error, size);
 }
 
 /* ---- The answers -------------------------------------------------------------------------------------------------------- */
@@ -272,38 +258,20 @@ static bool filter_of(const struct midge_accounts *accounts, const struct midge_
 
 enum answer { ANSWER_NONE, ANSWER_DENY, ANSWER_ALLOW };
 
-/* What these rules say about a topic. */
+/* What these rules say about all topics of a filter, or about one topic, which is a filter without wildcards: denied is what
+ * one of them covers, allowed what one allows a part of. */
 static enum answer ask(const struct midge_accounts *accounts, const struct midge_rules *rules, const struct midge_asker *asker,
-                       enum midge_access access, struct midge_view topic)
+                       enum midge_access access, struct midge_view wanted)
 {
     struct midge_view filter;
     for (uint32_t i = rules->first; i != 0; i = accounts->rules[i].next) {
         const struct midge_rule *rule = &accounts->rules[i];
-        if (rule->access != MIDGE_ACCESS_DENY && (rule->access & access) == 0) {
+        bool denies = rule->access == MIDGE_ACCESS_DENY;
+        if ((!denies && (rule->access & access) == 0) || !filter_of(accounts, rule, asker, &filter)) {
             continue;
         }
-        if (filter_of(accounts, rule, asker, &filter) && midge_rights_match(filter, topic)) {
-            return rule->access == MIDGE_ACCESS_DENY ? ANSWER_DENY : ANSWER_ALLOW;
-        }
-    }
-    return ANSWER_NONE;
-}
-
-/* What these rules say about all topics of a filter: denied is what one of them covers, allowed what one may read a part of. */
-static enum answer ask_filter(const struct midge_accounts *accounts, const struct midge_rules *rules,
-                              const struct midge_asker *asker, struct midge_view wanted)
-{
-    struct midge_view filter;
-    for (uint32_t i = rules->first; i != 0; i = accounts->rules[i].next) {
-        const struct midge_rule *rule = &accounts->rules[i];
-        if (rule->access == MIDGE_ACCESS_WRITE || !filter_of(accounts, rule, asker, &filter)) {
-            continue;
-        }
-        if (rule->access == MIDGE_ACCESS_DENY && midge_rights_cover(filter, wanted)) {
-            return ANSWER_DENY;
-        }
-        if (rule->access != MIDGE_ACCESS_DENY && midge_rights_overlap(filter, wanted)) {
-            return ANSWER_ALLOW;
+        if (denies ? midge_rights_cover(filter, wanted) : midge_rights_overlap(filter, wanted)) {
+            return denies ? ANSWER_DENY : ANSWER_ALLOW;
         }
     }
     return ANSWER_NONE;
@@ -332,14 +300,8 @@ bool midge_rights_allow(const struct midge_accounts *accounts, const struct midg
         return true;
     }
     const struct midge_rules *patterns = is_plain(asker->user) && is_plain(asker->client_id) ? &domain->patterns : &none;
-    enum answer answer;
-    if (action == MIDGE_SUBSCRIBE) {
-        answer = ask_filter(accounts, own, asker, topic);
-        answer = answer == ANSWER_NONE ? ask_filter(accounts, patterns, asker, topic) : answer;
-        return answer != ANSWER_DENY;
-    }
-    enum midge_access access = action == MIDGE_READ ? MIDGE_ACCESS_READ : MIDGE_ACCESS_WRITE;
-    answer = ask(accounts, own, asker, access, topic);
+    enum midge_access access = action == MIDGE_WRITE ? MIDGE_ACCESS_WRITE : MIDGE_ACCESS_READ;
+    enum answer answer = ask(accounts, own, asker, access, topic);
     answer = answer == ANSWER_NONE ? ask(accounts, patterns, asker, access, topic) : answer;
-    return answer == ANSWER_ALLOW;
+    return answer == ANSWER_ALLOW || (answer == ANSWER_NONE && action == MIDGE_SUBSCRIBE);
 }

@@ -24,10 +24,7 @@ bool midge_rights_read(struct midge_accounts *accounts, uint8_t domain, const ch
 bool midge_rights_allow(const struct midge_accounts *accounts, const struct midge_asker *asker, enum midge_action action,
                         struct midge_view topic);
 
-/* Whether a topic matches a filter. */
-bool midge_rights_match(struct midge_view filter, struct midge_view topic);
-
-/* Whether all topics that match `filter` match `wide` too. */
+/* Whether all topics that match `filter` match `wide` too; a topic is a filter without wildcards. */
 bool midge_rights_cover(struct midge_view wide, struct midge_view filter);
 
 /* Whether there is a topic that matches both. */

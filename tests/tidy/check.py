@@ -24,8 +24,8 @@ LAYERS = [
     ["packet", "tree"],
     ["retained", "subscriptions"],
     ["state"],  # the structures that the modules above it share
-    ["events", "record", "setup"],
-    ["delivery", "replies"],
+    ["events", "record"],
+    ["delivery", "replies", "setup"],
     ["waiting"],
     ["interest"],
     ["session", "route"],
