@@ -168,6 +168,19 @@ static bool note_origin(struct midge_configuration *config, size_t i)
     return true;
 }
 
+/* Ends a value where a comment begins. As in Mosquitto, only texts may have a # behind a space in them. */
+static void cut_comment(char *value)
+{
+    char *end = value;
+    while (*end != '\0' && !(*end == '#' && (end == value || strchr(spaces, end[-1]) != NULL))) {
+        end++;
+    }
+    while (end > value && strchr(spaces, end[-1]) != NULL) {
+        end--;
+    }
+    *end = '\0';
+}
+
 /* Takes one line. An include_dir is left to the caller, in *directory; NULL where that cannot include others. */
 static bool read_line(struct midge_configuration *config, char *line, char **directory)
 {
@@ -188,6 +201,9 @@ static bool read_line(struct midge_configuration *config, char *line, char **dir
     if (midge_options[i].name == NULL) {
         error_name(config, name);
         return false;
+    }
+    if (midge_options[i].type != MIDGE_OPTION_TEXT) {
+        cut_comment(value);
     }
     if (!midge_option_set(&midge_options[i], &config->settings, value, config->origins[i].file != NULL)) {
         error_value(config, &midge_options[i], value);

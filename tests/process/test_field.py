@@ -82,6 +82,24 @@ set_tcp_nodelay true
 sys_interval 10
 """
 
+# What guides to Mosquitto in Docker have: comments behind values, a second listener for browsers.
+DOCKER = """
+listener 0 0.0.0.0 # plain MQTT
+listener 0 0.0.0.0 # for browsers
+protocol websockets
+allow_anonymous true # at home
+persistence true
+persistence_file mosquitto.db
+persistence_location FOLDER/data/
+autosave_interval 300
+log_type subscribe
+log_type websockets
+log_type error
+log_type information
+log_dest file FOLDER/mosquitto.log
+log_dest stdout
+"""
+
 LOCKED = """
 allow_anonymous false
 password_file FOLDER/passwd
@@ -152,6 +170,9 @@ class TestField(Case):
     def test_zigbee2mqtt(self):
         self.exchange(self.serve(ZIGBEE2MQTT, {"persistence", "protocol"}, username="mqtt",
                                  password="pw"))
+
+    def test_docker(self):
+        self.exchange(self.serve(DOCKER, {"persistence", "protocol"}))
 
     def test_plain(self):
         self.exchange(self.serve(PLAIN, set()))

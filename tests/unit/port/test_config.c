@@ -313,6 +313,20 @@ static void inflight_zero_is_the_most(void **state)
     assert_false(read_text("max_inflight_messages 4097\n"));
 }
 
+static void comments_may_follow_values(void **state)
+{
+    (void)state;
+    assert_true(read_text("listener 1883 127.0.0.1 # plain\nmax_qos 1 \t#two\npersistence false # no\nlog_type error #\n"));
+    assert_string_equal(config.settings.listeners[0].address, "127.0.0.1");
+    assert_int_equal(config.settings.core.policy.qos_max, 1);
+    assert_int_equal(config.settings.log.levels, 1u << MIDGE_LEVEL_ERROR);
+    assert_true(read_text("password_file /a #b\n"));
+    assert_string_equal(config.settings.security.password_path, "/a #b");
+    assert_false(read_text("max_qos 1#2\n"));
+    assert_false(read_text("max_qos # 2\n"));
+    assert_non_null(strstr(config.error, "a value is missing"));
+}
+
 static void log_lines_add_up(void **state)
 {
     (void)state;
@@ -476,6 +490,7 @@ int main(void)
         cmocka_unit_test(limits_that_are_not_given_follow_the_clients),
         cmocka_unit_test(message_size_limit_lowers_the_packet_size),
         cmocka_unit_test(inflight_zero_is_the_most),
+        cmocka_unit_test(comments_may_follow_values),
         cmocka_unit_test(log_lines_add_up),
         cmocka_unit_test(errors_name_file_line_option_and_choices),
         cmocka_unit_test(included_files_are_read_by_name),
