@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "config.h"
 
+#include "directory.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char spaces[] = " \t";
@@ -269,60 +269,45 @@ static bool read_included(struct midge_configuration *config, const char *path)
     return good;
 }
 
-/* A directory entry as getdents64 gives it. The readdir of the C library would allocate memory. */
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 /* Finds the name that follows `previous` in the directory, among those that end with .conf. An empty name: there is none. */
-static bool next_name(int fd, const char *previous, char next[256])
+static bool next_name(struct midge_directory *directory, const char *previous, char next[256])
 {
-    static _Alignas(struct entry) char buffer[32768];
+    const char *name;
     next[0] = '\0';
-    if (lseek(fd, 0, SEEK_SET) < 0) {
-        return false;
-    }
-    long got;
-    while ((got = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
-        const struct entry *entry;
-        for (long at = 0; at < got; at += entry->size) {
-            entry = (const struct entry *)(const void *)(buffer + at);
-            size_t size = strlen(entry->name);
-            if (size > 5 && size < 256 && strcmp(entry->name + size - 5, ".conf") == 0 && strcmp(entry->name, previous) > 0 &&
-                (next[0] == '\0' || strcmp(entry->name, next) < 0)) {
-                memcpy(next, entry->name, size + 1);
-            }
+    midge_directory_rewind(directory);
+    while ((name = midge_directory_next(directory)) != NULL) {
+        size_t size = strlen(name);
+        if (size > 5 && size < 256 && strcmp(name + size - 5, ".conf") == 0 && strcmp(name, previous) > 0 &&
+            (next[0] == '\0' || strcmp(name, next) < 0)) {
+            memcpy(next, name, size + 1);
         }
     }
-    return got == 0;
+    return !midge_directory_failed(directory);
 }
 
 /* Reads the .conf files of a directory in the order of their names. */
-static bool read_directory(struct midge_configuration *config, const char *directory)
+static bool read_directory(struct midge_configuration *config, const char *path)
 {
+    static struct midge_directory directory;
     char name[256] = "";
     char next[256];
-    char path[MIDGE_PATH_SIZE + 1 + 256];
+    char file[MIDGE_PATH_SIZE + 1 + 256];
     struct midge_origin here = config->here;
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool listed = fd >= 0;
+    bool opened = midge_directory_open(&directory, path);
+    bool listed = opened;
     bool good = true;
-    while (listed && good && (listed = next_name(fd, name, next)) && next[0] != '\0') {
+    while (listed && good && (listed = next_name(&directory, name, next)) && next[0] != '\0') {
         memcpy(name, next, sizeof(name));
-        snprintf(path, sizeof(path), "%.*s/%s", (int)MIDGE_PATH_SIZE, directory, name);
-        good = read_included(config, path);
+        snprintf(file, sizeof(file), "%.*s/%s", (int)MIDGE_PATH_SIZE, path, name);
+        good = read_included(config, file);
     }
     if (!listed) {
         size_t used = error_at(config, &here, "include_dir");
-        snprintf(config->error + used, sizeof(config->error) - used, "cannot read the directory %.256s: %s", directory,
+        snprintf(config->error + used, sizeof(config->error) - used, "cannot read the directory %.256s: %s", path,
                  strerror(errno));
     }
-    if (fd >= 0) {
-        close(fd);
+    if (opened) {
+        midge_directory_close(&directory);
     }
     config->here = here;
     return listed && good;

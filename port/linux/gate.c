@@ -128,6 +128,7 @@ static void take_listener(struct midge_gate *gate, const struct midge_settings *
     to->domain = settings->per_listener ? (uint8_t)i : 0;
     to->anonymous = anonymous_allowed(gate, &from->security);
     to->use_username_as_clientid = from->use_username_as_clientid;
+    to->named_by_tls = from->tls.identity_as_username || from->tls.subject_as_username;
     memcpy(to->auto_id_prefix, from->security.auto_id_prefix, sizeof(to->auto_id_prefix));
     /* The core has the same number for all listeners, and knows better who is taken over. */
     to->connections_max = from->connections_max < gate->clients_max ? from->connections_max : UINT32_MAX;
@@ -311,6 +312,7 @@ static enum midge_verdict refuse(struct midge_gate *gate, struct midge_visitor *
         return MIDGE_REFUSE_UNAVAILABLE;
     case MIDGE_REFUSAL_NONE:
     case MIDGE_REFUSAL_ANONYMOUS:
+    case MIDGE_REFUSAL_UNNAMED:
     case MIDGE_REFUSAL_NOBODY:
     case MIDGE_REFUSAL_PASSWORD:
     case MIDGE_REFUSAL_PREFIX:
@@ -366,11 +368,25 @@ static enum midge_verdict check_password(struct midge_gate *gate, struct midge_v
     return MIDGE_PENDING;
 }
 
-enum midge_verdict midge_gate_authenticate(void *context, const struct midge_login *login, uint32_t *who)
+/* Puts the name that TLS vouches for in the place of what the client says. Returns false where there is none. */
+static bool name_by_tls(const struct midge_gate *gate, struct midge_login *login)
+{
+    const char *identity = gate->identity(gate->context, login->conn);
+    login->has_username = identity != NULL;
+    login->username = (struct midge_view){(const uint8_t *)identity, identity != NULL ? (uint32_t)strlen(identity) : 0};
+    return identity != NULL;
+}
+
+enum midge_verdict midge_gate_authenticate(void *context, const struct midge_login *said, uint32_t *who)
 {
     struct midge_gate *gate = context;
+    struct midge_login named = *said;
+    const struct midge_login *login = &named;
     struct midge_visitor *visitor = &gate->visitors[login->conn.index];
     const struct midge_gate_listener *listener = &gate->listeners[login->listener];
+    if (listener->named_by_tls && !name_by_tls(gate, &named)) {
+        return refuse(gate, visitor, MIDGE_REFUSAL_UNNAMED);
+    }
     char made_up[MIDGE_PREFIX_SIZE + AUTO_ID_DIGITS];
     struct midge_asker asker = {.domain = listener->domain,
                                 .has_user = login->has_username,
@@ -379,8 +395,9 @@ enum midge_verdict midge_gate_authenticate(void *context, const struct midge_log
     visitor->clean = login->clean_session;
     visitor->client = midge_hash_bytes(gate->seed, asker.client_id.bytes, asker.client_id.size);
     enum midge_refusal refusal = check(gate, visitor, login, asker.client_id);
-    bool has_passwords = gate->accounts->domains[asker.domain].has_passwords;
-    if (refusal == MIDGE_REFUSAL_NONE && !(login->has_username && has_passwords) && !listener->anonymous) {
+    bool has_passwords = gate->accounts->domains[asker.domain].has_passwords && !listener->named_by_tls;
+    if (refusal == MIDGE_REFUSAL_NONE && !(login->has_username && has_passwords) && !listener->anonymous &&
+        !listener->named_by_tls) {
         refusal = login->has_username ? MIDGE_REFUSAL_NOBODY : MIDGE_REFUSAL_ANONYMOUS;
     }
     if (refusal == MIDGE_REFUSAL_NONE && asker.has_user &&
@@ -462,6 +479,8 @@ static const struct {
     [MIDGE_REFUSAL_PASSWORD] = {"bad user name or password", "password_file"},
     [MIDGE_REFUSAL_FAILURES] = {"too many failed logins of its host wait for their answer", "password_file"},
     [MIDGE_REFUSAL_BUSY] = {"too many logins wait", "limit_logins"},
+    [MIDGE_REFUSAL_UNNAMED] = {"its certificate has no name that can be a user name",
+                               "use_identity_as_username, use_subject_as_username"},
     [MIDGE_REFUSAL_PREFIX] = {"its client identifier does not start as it has to", "clientid_prefixes"},
     [MIDGE_REFUSAL_KEEPALIVE] = {"its keep alive is too long", "max_keepalive"},
     [MIDGE_REFUSAL_CONNECTIONS] = {"too many clients on this listener", "max_connections"},

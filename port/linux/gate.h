@@ -14,6 +14,7 @@
 enum midge_refusal {
     MIDGE_REFUSAL_NONE,
     MIDGE_REFUSAL_ANONYMOUS,   /* no user name */
+    MIDGE_REFUSAL_UNNAMED,     /* TLS should say who it is, and its certificate does not */
     MIDGE_REFUSAL_NOBODY,      /* a user name, and there are no users */
     MIDGE_REFUSAL_PASSWORD,    /* no such user, or another password */
     MIDGE_REFUSAL_FAILURES,    /* too many failures of this host */
@@ -49,6 +50,7 @@ struct midge_gate_listener {
     uint8_t domain;
     bool anonymous; /* clients without a user name may come in */
     bool use_username_as_clientid;
+    bool named_by_tls; /* the user name is what TLS vouches for */
     char auto_id_prefix[MIDGE_PREFIX_SIZE];
     uint32_t connections_max;
     uint32_t connections; /* accepted clients */
@@ -75,6 +77,8 @@ struct midge_gate {
     bool beyond_loopback; /* a listener can be reached from other hosts */
     /* Ends the connection with this index at once. */
     void (*send_away)(void *context, midge_index index);
+    /* Who the client of a connection is by TLS; NULL where that does not tell. */
+    const char *(*identity)(void *context, struct midge_handle conn);
     void *context;
 };
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "loop.h"
 
+#include "clock.h"
 #include "logger.h"
 #include "notify.h"
 
@@ -11,7 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 256
@@ -25,9 +25,7 @@
 
 uint64_t midge_loop_clock_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return midge_clock_us() / 1000;
 }
 
 static bool watch(int epoll, int operation, int fd, uint32_t events, uint64_t tag)
@@ -77,6 +75,16 @@ static void audit(const struct midge_loop *loop)
     }
 }
 
+static void report_tls_memory(void)
+{
+    struct midge_tls_use use;
+    midge_tls_memory(&use);
+    if (use.size > 0) {
+        midge_logger_write(MIDGE_LEVEL_NOTICE, "TLS: %u connections, %zu of %zu bytes, at most %zu.", use.sessions, use.bytes,
+                           use.size, use.peak);
+    }
+}
+
 static void read_signals(struct midge_loop *loop)
 {
     struct signalfd_siginfo info;
@@ -85,6 +93,7 @@ static void read_signals(struct midge_loop *loop)
             loop->reload(loop->context);
         } else if (info.ssi_signo == SIGUSR1) {
             audit(loop);
+            report_tls_memory();
         } else {
             midge_notify_stopping();
             loop->stopping = true;

@@ -2,6 +2,7 @@
  * The Linux program: command line, start, reload, end.
  */
 #define _GNU_SOURCE
+#include "certificates.h"
 #include "config.h"
 #include "gate.h"
 #include "listener.h"
@@ -204,6 +205,11 @@ static void log_record(void *context, const struct midge_log *record)
     }
 }
 
+static const char *identity(void *context, struct midge_handle conn)
+{
+    return midge_transport_identity(context, conn);
+}
+
 static void send_away(void *context, midge_index index)
 {
     midge_transport_end(context, index);
@@ -227,27 +233,42 @@ static void report_fixed(const struct midge_settings *old, const struct midge_se
     }
 }
 
+/* Takes over what can be wrong, all of it or nothing. Connections keep the certificates that they began with. */
+static bool take_over(struct midge_configuration *new, bool *moved)
+{
+    const struct midge_settings *running = &process.config.settings;
+    struct midge_certificates certificates;
+    size_t wrong = 0;
+    if (!load(new) || !midge_config_align(new, running, moved) || !midge_certificates_fixed(new, running) ||
+        !midge_certificates_load(&certificates, new)) {
+        return false;
+    }
+    bool good = midge_set_policy(process.loop.broker, &new->settings.core.policy, &wrong);
+    if (!good) {
+        midge_config_explain(new, wrong);
+    } else if (!midge_gate_load(&process.gate, new)) {
+        (void)midge_set_policy(process.loop.broker, &running->core.policy, NULL);
+        good = false;
+    }
+    if (!good) {
+        midge_certificates_release(&certificates);
+        return false;
+    }
+    midge_certificates_release(&process.loop.transport.certificates);
+    process.loop.transport.certificates = certificates;
+    process.config.settings.core.policy = new->settings.core.policy;
+    return true;
+}
+
 /* Reads the configuration again. What is wrong leaves everything as it was. */
 static void read_again(void)
 {
     struct midge_configuration *new = &process.reloaded;
-    size_t wrong = 0;
     bool moved = false;
-    if (!load(new) || !midge_config_align(new, &process.config.settings, &moved)) {
+    if (!take_over(new, &moved)) {
         midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
         return;
     }
-    if (!midge_set_policy(process.loop.broker, &new->settings.core.policy, &wrong)) {
-        midge_config_explain(new, wrong);
-        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
-        return;
-    }
-    if (!midge_gate_load(&process.gate, new)) {
-        (void)midge_set_policy(process.loop.broker, &process.config.settings.core.policy, NULL);
-        midge_logger_write(MIDGE_LEVEL_ERROR, "Reload failed, nothing was changed: %s", new->error);
-        return;
-    }
-    process.config.settings.core.policy = new->settings.core.policy;
     midge_transport_set_rates(&process.loop.transport,
                               (struct midge_rates){new->settings.message_rate, new->settings.byte_rate});
     if (!midge_logger_open(&new->settings.log)) {
@@ -271,6 +292,20 @@ static void reload(void *context)
 
 /* ---- The start -------------------------------------------------------------------------------------------------------- */
 
+static int random_bytes(void *nothing, unsigned char *bytes, size_t size)
+{
+    (void)nothing;
+    while (size > 0) {
+        ssize_t got = getrandom(bytes, size, 0);
+        if (got < 0) {
+            return -1;
+        }
+        bytes += got;
+        size -= (size_t)got;
+    }
+    return 0;
+}
+
 /* Builds the broker in memory of its own. */
 static int build(struct midge_configuration *config)
 {
@@ -279,18 +314,23 @@ static int build(struct midge_configuration *config)
     if (!midge_memory_take(&process.memory, &config->settings, error, sizeof(error))) {
         return fail("%s", error);
     }
-    if (getrandom(&config->settings.core.hash_seed, sizeof(config->settings.core.hash_seed), 0) < 0) {
+    uint64_t seeds[2];
+    if (random_bytes(NULL, (unsigned char *)seeds, sizeof(seeds)) != 0) {
         return fail("cannot get random numbers: %s", strerror(errno));
     }
-    uint64_t seed;
-    if (getrandom(&seed, sizeof(seed), 0) < 0) {
-        return fail("cannot get random numbers: %s", strerror(errno));
-    }
-    midge_gate_start(&process.gate, process.memory.gate, &config->settings, seed);
+    config->settings.core.hash_seed = seeds[0];
+    midge_gate_start(&process.gate, process.memory.gate, &config->settings, seeds[1]);
     config->settings.core.context = &process.gate;
     config->settings.core.authenticate = midge_gate_authenticate;
     config->settings.core.client_id = midge_gate_client_id;
     config->settings.core.authorize = midge_gate_authorize;
+    if (process.memory.tls != NULL) {
+        midge_tls_start(process.memory.tls, process.memory.tls_size, random_bytes);
+    }
+    if (!midge_certificates_load(&process.loop.transport.certificates, config)) {
+        fail("%s", config->error);
+        return EXIT_WRONG;
+    }
     config->settings.core.log = log_record;
     process.loop.broker = midge_init(process.memory.core, process.memory.core_size, &config->settings.core, &wrong);
     if (process.loop.broker == NULL) {
@@ -386,6 +426,7 @@ static int run(const struct midge_settings *settings)
     loop->gate = &process.gate;
     process.gate.broker = loop->broker;
     process.gate.send_away = send_away;
+    process.gate.identity = identity;
     process.gate.context = &loop->transport;
     loop->listeners = &process.listeners;
     loop->reload = reload;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
+#include "certificates.h"
 #include "gate.h"
 #include "transport.h"
 
@@ -34,6 +35,11 @@ static size_t gate_size(const struct midge_settings *settings)
     return sum;
 }
 
+static size_t tls_size_of(const struct midge_settings *settings)
+{
+    return midge_settings_have_tls(settings) ? settings->tls_memory_size : 0;
+}
+
 bool midge_memory_take(struct midge_memory *memory, const struct midge_settings *settings, char *error, size_t size)
 {
     const struct midge_limits *limits = &settings->core.limits;
@@ -50,11 +56,13 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_settings 
     memory->arena = map(arena_size);
     memory->meters = map(memory->slot_count * sizeof(struct midge_meter));
     memory->gate = map(gate_size(settings));
+    memory->tls_size = tls_size_of(settings);
+    memory->tls = memory->tls_size > 0 ? map(memory->tls_size) : NULL;
     if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->meters == NULL ||
-        memory->gate == NULL) {
+        memory->gate == NULL || (memory->tls == NULL && memory->tls_size > 0)) {
         snprintf(error, size,
                  "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
-                 memory->core_size + slots_size + arena_size + gate_size(settings), strerror(errno));
+                 memory->core_size + slots_size + arena_size + gate_size(settings) + memory->tls_size, strerror(errno));
         return false;
     }
     return true;
@@ -111,6 +119,10 @@ void midge_memory_print(int fd, const struct midge_settings *settings)
         struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
         print_row(fd, row.name, row.count, row.entry_size, MIDGE_ALIGN_UP(row.count * row.entry_size));
     }
-    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + meters + gate_size(settings));
+    size_t tls = tls_size_of(settings);
+    if (tls > 0) {
+        print_row(fd, "TLS", 1, tls, tls);
+    }
+    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + meters + gate_size(settings) + tls);
     dprintf(fd, "Address space, taken at the start; a page of it takes memory once it is used.\n");
 }

@@ -18,6 +18,8 @@ struct midge_memory {
     struct midge_meter *meters; /* one for each slot */
     uint8_t *gate;              /* for midge_gate_start */
     uint32_t slot_count;
+    void *tls; /* NULL: no listener has TLS */
+    size_t tls_size;
 };
 
 /* Returns false, with what is wrong in `error`, where the kernel does not give it. */

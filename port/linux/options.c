@@ -164,6 +164,7 @@ static bool set_include_dir(struct midge_settings *settings, const char *value, 
 #define EXPIRY(name, place, doc) name, MIDGE_OPTION_EXPIRY, place, 0, UINT32_MAX, NULL, NULL, doc
 #define OVERFLOW(name, field, valid, doc) name, MIDGE_OPTION_OVERFLOW, BROKER(core.policy.field), 0, 0, NULL, valid, doc
 #define TEXT(name, place, size, valid, doc) name, MIDGE_OPTION_TEXT, place, 0, size, NULL, valid, doc
+#define PATH(name, place, doc) name, MIDGE_OPTION_TEXT, place, 0, MIDGE_PATH_SIZE, NULL, "a path", doc
 #define FUNCTION(name, place, function, valid, doc) name, MIDGE_OPTION_FUNCTION, place, 0, 0, function, valid, doc
 #define FIXED(name, valid, doc) name, MIDGE_OPTION_FIXED, BROKER_OWN, 0, 0, NULL, valid, doc
 #define UNUSED(name) name, MIDGE_OPTION_UNUSED, BROKER_OWN, 0, 0, NULL, "anything", "Has no effect, since persistence is false."
@@ -225,6 +226,29 @@ const struct midge_option midge_options[] = {
     {NUMBER("limit_client_id_size", BROKER(core.policy.client_id_size_max), 0, 65535,
             "Longest client identifier in bytes; 0: 65535.")},
     {DURATION("connect_timeout", connect_timeout_ms, "Time from the connection to its whole CONNECT.")},
+    /* TLS */
+    {PATH("certfile", LISTENER(tls.certificate_path),
+          "The server's certificate in PEM, and those that lead to its authority: the listener has TLS.")},
+    {PATH("keyfile", LISTENER(tls.key_path), "Its private key in PEM, without a passphrase.")},
+    {PATH("cafile", LISTENER(tls.authority_path), "Certificates of the authorities that sign clients' certificates, in PEM.")},
+    {PATH("capath", LISTENER(tls.authority_directory), "A directory of such certificates, prepared by openssl rehash.")},
+    {PATH("crlfile", LISTENER(tls.crl_path), "The certificates that those authorities have revoked, in PEM.")},
+    {BOOL("require_certificate", LISTENER(tls.require_certificate), "true: a client without a good certificate is refused.")},
+    {BOOL(
+        "use_identity_as_username", LISTENER(tls.identity_as_username),
+        "The common name in the certificate, or the identity of the shared key, is the user name; no password is asked for.")},
+    {BOOL("use_subject_as_username", LISTENER(tls.subject_as_username),
+          "Likewise the certificate's whole subject (RFC 2253).")},
+    {TEXT("psk_hint", LISTENER(tls.psk_hint), MIDGE_PSK_HINT_SIZE, "a text of 1 .. 127 bytes",
+          "Clients may use the keys of psk_file: the listener has TLS. The text itself is not sent.")},
+    {PATH("psk_file", SECURITY(psk_path), "Shared keys, one a line: IDENTITY:KEY, the key in hexadecimal digits.")},
+    {FIXED("tls_version", "tlsv1.2", "mbedTLS has no other version that is finished and safe; remove the line")},
+    {TEXT("ciphers", LISTENER(tls.ciphers), MIDGE_CIPHERS_SIZE, "names of ciphers with : between them",
+          "Only these ciphers, by OpenSSL's names or the standard's, the best first.")},
+    {NUMBER(
+        "limit_tls_memory", BROKER(tls_memory_size), 65536, BYTES_MAX,
+        "Bytes for certificates and connections with TLS: 22 KB for a client, 8 KB where it limits its records, 44 KB in its "
+        "handshake.")},
     /* sizes of messages */
     {NUMBER("max_packet_size", BROKER(core.policy.packet_size_max), 0, 268435460,
             "Largest packet accepted, bytes with its header; 0: what half the blocks can hold.")},

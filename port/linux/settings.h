@@ -10,6 +10,8 @@
 #define MIDGE_LISTENERS_MAX 16u
 #define MIDGE_ADDRESS_SIZE 256u
 #define MIDGE_PATH_SIZE 1024u
+#define MIDGE_PSK_HINT_SIZE 128u
+#define MIDGE_CIPHERS_SIZE 512u
 #define MIDGE_UNIX_PATH_SIZE 108u /* of a socket, with the terminator */
 #define MIDGE_USER_SIZE 64u
 
@@ -26,6 +28,21 @@ struct midge_security_settings {
     char password_path[MIDGE_PATH_SIZE];
     char acl_path[MIDGE_PATH_SIZE];
     char auto_id_prefix[MIDGE_PREFIX_SIZE];
+    char psk_path[MIDGE_PATH_SIZE]; /* the keys that are shared with clients; "": none */
+};
+
+/* TLS on a listener, where certificate_path or psk_hint is set; "": not given. */
+struct midge_tls_settings {
+    char certificate_path[MIDGE_PATH_SIZE];
+    char key_path[MIDGE_PATH_SIZE];
+    char authority_path[MIDGE_PATH_SIZE];
+    char authority_directory[MIDGE_PATH_SIZE];
+    char crl_path[MIDGE_PATH_SIZE];
+    char psk_hint[MIDGE_PSK_HINT_SIZE];
+    char ciphers[MIDGE_CIPHERS_SIZE]; /* names with ':' between them */
+    bool require_certificate;
+    bool identity_as_username; /* the certificate's common name, or the identity of the shared key, is the user name */
+    bool subject_as_username;  /* likewise the certificate's whole subject */
 };
 
 enum midge_domain { MIDGE_DOMAIN_ANY, MIDGE_DOMAIN_IPV4, MIDGE_DOMAIN_IPV6, MIDGE_DOMAIN_UNIX };
@@ -38,6 +55,7 @@ struct midge_listener_settings {
     enum midge_domain domain;
     uint32_t connections_max; /* MIDGE_LIMIT_UNSET: as many as the broker takes */
     struct midge_security_settings security;
+    struct midge_tls_settings tls;
 };
 
 /* Where log lines go; several are possible. */
@@ -81,6 +99,7 @@ struct midge_settings {
     uint32_t login_max;                        /* logins that wait for an answer */
     uint32_t message_rate;                     /* messages a second from each client; 0: any */
     uint32_t byte_rate;                        /* bytes a second from each client; 0: any */
+    uint32_t tls_memory_size;                  /* bytes for TLS, taken where a listener has it */
     struct midge_log_settings log;
     char pid_path[MIDGE_PATH_SIZE];
     char user[MIDGE_USER_SIZE]; /* "": as midge_user_find decides */

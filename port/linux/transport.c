@@ -1,9 +1,10 @@
 #define _GNU_SOURCE
 #include "transport.h"
 
-#include <arpa/inet.h>
+#include "clock.h"
+#include "logger.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -15,6 +16,10 @@
 #define WRITE_BYTES_MAX 262144u
 
 #define OUTPUT_SIZE 65536u
+
+/* A step of a handshake takes up to 10 ms (a signature with RSA); in a turn none begins after this time, so that the clients
+ * who are there already go on. */
+#define HANDSHAKES_US 2000u
 
 /* How long a peer may take to close its side after ours is closed. To close both at once, while input has not been read, makes
  * the kernel send a reset, and that destroys what the peer has not read yet: the CONNACK that says why. */
@@ -32,7 +37,9 @@ enum flag {
     ARENA_USED = 32,    /* the pages of its part of the arena have been touched */
     AMONG_READERS = 64, /* these two outlive the connection: a slot may be taken again while it stands in a ring */
     AMONG_WRITERS = 128,
-    DRAIN = 1024 /* the peer's end or urgent bytes lie in the input, and cut reads short before it is empty */
+    UNSENT = 256,  /* the stream holds something that it took, or has to say itself */
+    SHAKING = 512, /* in a handshake of TLS */
+    DRAIN = 1024   /* the peer's end or urgent bytes lie in the input, and cut reads short before it is empty */
 };
 
 _Static_assert(MIDGE_READ_SIZE <= UINT16_MAX, "struct midge_slot counts the bytes it keeps in 16 bits");
@@ -106,33 +113,50 @@ static bool wants_read(const struct midge_slot *slot)
 
 static bool wants_write(const struct midge_slot *slot)
 {
-    return slot->handle.index != 0 && (slot->flags & (WRITABLE | OUTPUT | BROKEN | CLOSING)) == (WRITABLE | OUTPUT);
+    bool output = (slot->flags & (OUTPUT | CLOSING)) == OUTPUT || (slot->flags & UNSENT) != 0;
+    return slot->handle.index != 0 && output && (slot->flags & (WRITABLE | BROKEN)) == WRITABLE;
 }
 
 /* ---- Closing ---------------------------------------------------------------------------------------------------------- */
 
-static void leave_closing(struct midge_transport *transport, struct midge_slot *slot)
+static void join(struct midge_transport *transport, struct midge_list *list, struct midge_slot *slot, enum flag flag)
 {
-    if ((slot->flags & CLOSING) == 0) {
+    midge_index index = slot->handle.index;
+    slot->flags |= (uint16_t)flag;
+    slot->earlier = list->last;
+    slot->later = 0;
+    if (list->last != 0) {
+        slot_at(transport, list->last)->later = index;
+    } else {
+        list->first = index;
+    }
+    list->last = index;
+}
+
+static void leave(struct midge_transport *transport, struct midge_list *list, struct midge_slot *slot, enum flag flag)
+{
+    if ((slot->flags & flag) == 0) {
         return;
     }
+    slot->flags &= (uint16_t)~flag;
     if (slot->earlier != 0) {
         slot_at(transport, slot->earlier)->later = slot->later;
     } else {
-        transport->closing_first = slot->later;
+        list->first = slot->later;
     }
     if (slot->later != 0) {
         slot_at(transport, slot->later)->earlier = slot->earlier;
     } else {
-        transport->closing_last = slot->earlier;
+        list->last = slot->earlier;
     }
 }
 
 /* The connection is gone. The core may log who it was, so the slot is freed last. */
 static void finish(struct midge_transport *transport, struct midge_slot *slot)
 {
-    leave_closing(transport, slot);
-    close(slot->fd);
+    leave(transport, &transport->closing, slot, CLOSING);
+    leave(transport, &transport->shaking, slot, SHAKING);
+    midge_stream_close(&slot->stream);
     if ((slot->flags & ARENA_USED) != 0) {
         /* Without this, every connection that ever stalled would hold its pages. */
         madvise(transport->arena + (size_t)slot->handle.index * MIDGE_READ_SIZE, MIDGE_READ_SIZE, MADV_DONTNEED);
@@ -149,34 +173,36 @@ void midge_transport_end(struct midge_transport *transport, midge_index index)
     finish(transport, slot_at(transport, index));
 }
 
+/* Nothing is left to be sent. */
+static void shut(struct midge_transport *transport, struct midge_slot *slot)
+{
+    if (!midge_stream_shut(&slot->stream)) {
+        finish(transport, slot);
+    } else if (wants_read(slot)) {
+        add_reader(transport, slot->handle.index);
+    }
+}
+
 /* The core is done with the connection. */
 static void begin_close(struct midge_transport *transport, struct midge_slot *slot)
 {
-    midge_index index = slot->handle.index;
-    if ((slot->flags & BROKEN) != 0 || shutdown(slot->fd, SHUT_WR) != 0) {
+    if ((slot->flags & BROKEN) != 0) {
         finish(transport, slot);
         return;
     }
-    slot->flags |= CLOSING;
+    leave(transport, &transport->shaking, slot, SHAKING);
     slot->kept_size = 0;
     slot->close_by_ms = (uint32_t)(transport->now_ms + CLOSE_MS);
-    slot->earlier = transport->closing_last;
-    slot->later = 0;
-    if (transport->closing_last != 0) {
-        slot_at(transport, transport->closing_last)->later = index;
-    } else {
-        transport->closing_first = index;
-    }
-    transport->closing_last = index;
-    if (wants_read(slot)) {
-        add_reader(transport, index);
+    join(transport, &transport->closing, slot, CLOSING);
+    if ((slot->flags & UNSENT) == 0) {
+        shut(transport, slot);
     }
 }
 
 uint64_t midge_transport_expire(struct midge_transport *transport)
 {
-    while (transport->closing_first != 0) {
-        struct midge_slot *slot = slot_at(transport, transport->closing_first);
+    while (transport->closing.first != 0) {
+        struct midge_slot *slot = slot_at(transport, transport->closing.first);
         int32_t left_ms = (int32_t)(slot->close_by_ms - (uint32_t)transport->now_ms);
         if (left_ms > 0) {
             return transport->now_ms + (uint32_t)left_ms;
@@ -188,38 +214,69 @@ uint64_t midge_transport_expire(struct midge_transport *transport)
 
 bool midge_transport_hurry(struct midge_transport *transport)
 {
-    if (transport->closing_first == 0) {
+    if (transport->closing.first == 0) {
         return false;
     }
-    finish(transport, slot_at(transport, transport->closing_first));
+    finish(transport, slot_at(transport, transport->closing.first));
     return true;
 }
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------------- */
+
+/* A step of a handshake may be waited for on both sides. */
+static void note_unsent(struct midge_transport *transport, struct midge_slot *slot)
+{
+    if (midge_stream_unsent(&slot->stream)) {
+        slot->flags |= UNSENT;
+        if (wants_write(slot)) {
+            add_writer(transport, slot->handle.index);
+        }
+    } else {
+        slot->flags &= (uint16_t)~UNSENT;
+    }
+}
+
+/* Goes on with what the stream holds. Returns what came of it. */
+static int send_rest(struct midge_transport *transport, struct midge_slot *slot)
+{
+    int result = midge_stream_flush(&slot->stream);
+    if (result == MIDGE_TLS_BUSY) {
+        /* Reading may have stopped at this, with input that the kernel has already told of. */
+        slot->flags |= READABLE;
+        add_reader(transport, slot->handle.index);
+        note_unsent(transport, slot);
+        if ((slot->flags & (CLOSING | UNSENT)) == CLOSING) {
+            shut(transport, slot);
+        }
+    }
+    return result;
+}
 
 /* Sends until the core or the kernel has had enough, or others must have their turn. */
 static void send_output(struct midge_transport *transport, struct midge_slot *slot)
 {
     size_t total = 0;
     while (wants_write(slot) && total < WRITE_BYTES_MAX) {
-        size_t size = midge_output(transport->broker, slot->handle, output_buffer, sizeof(output_buffer));
-        if (size == 0) {
-            slot->flags &= (uint16_t)~OUTPUT;
-            return;
-        }
-        ssize_t sent = send(slot->fd, output_buffer, size, MSG_NOSIGNAL);
-        int error = errno;
-        midge_output_done(transport->broker, slot->handle, sent > 0 ? (size_t)sent : 0);
-        if (sent > 0) {
-            total += (size_t)sent;
-        }
-        if (sent >= 0 || error == EAGAIN || error == EWOULDBLOCK) {
-            if (sent < 0 || (size_t)sent < size) {
-                slot->flags &= (uint16_t)~WRITABLE; /* the kernel will say when there is room again */
+        size_t size = 0;
+        int sent;
+        if ((slot->flags & UNSENT) != 0) {
+            sent = send_rest(transport, slot);
+        } else {
+            size = midge_output(transport->broker, slot->handle, output_buffer, sizeof(output_buffer));
+            if (size == 0) {
+                slot->flags &= (uint16_t)~OUTPUT;
+                return;
             }
-        } else if (error != EINTR) {
+            sent = midge_stream_write(&slot->stream, output_buffer, size);
+            midge_output_done(transport->broker, slot->handle, sent > 0 ? (size_t)sent : 0);
+            note_unsent(transport, slot);
+        }
+        if (sent == MIDGE_TLS_BLOCKED || (sent > 0 && (size_t)sent < size)) {
+            slot->flags &= (uint16_t)~WRITABLE; /* the kernel will say when there is room again */
+        } else if (sent == MIDGE_TLS_FAILED || sent == MIDGE_TLS_CLOSED) {
             slot->flags |= BROKEN | READABLE | DRAIN;
         }
+        total += sent > 0 ? (size_t)sent : 0;
     }
 }
 
@@ -311,30 +368,44 @@ static void take_input(struct midge_transport *transport, struct midge_slot *slo
     }
 }
 
+/* Whether the next read is a step of a handshake whose time in this turn is over. */
+static bool must_wait(const struct midge_transport *transport, struct midge_slot *slot)
+{
+    return (slot->flags & SHAKING) != 0 && midge_clock_us() >= transport->handshakes_until_us;
+}
+
 static void read_input(struct midge_transport *transport, struct midge_slot *slot)
 {
     size_t total = 0;
-    while (wants_read(slot) && total < READ_BYTES_MAX) {
-        ssize_t got = recv(slot->fd, read_buffer, sizeof(read_buffer), 0);
+    while (wants_read(slot) && total < READ_BYTES_MAX && !must_wait(transport, slot)) {
+        int got = midge_stream_read(&slot->stream, read_buffer, sizeof(read_buffer));
         if (got > 0) {
             total += (size_t)got;
-            if ((size_t)got < sizeof(read_buffer) && (slot->flags & DRAIN) == 0) {
-                /* That was all (epoll(7), question 9): one call less. */
+            if ((size_t)got < sizeof(read_buffer) && (slot->flags & DRAIN) == 0 && slot->stream.tls == NULL) {
+                /* That was all (epoll(7), question 9): one call less. What TLS gives says nothing about the socket. */
                 slot->flags &= (uint16_t)~READABLE;
             }
             take_input(transport, slot, (size_t)got);
-        } else if (got == 0) {
+        } else if (got == MIDGE_TLS_CLOSED) {
             end_of_input(transport, slot);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (got == MIDGE_TLS_BLOCKED) {
             slot->flags &= (uint16_t)~READABLE;
-        } else if (errno != EINTR) {
+        } else if (got == MIDGE_TLS_FAILED) {
+            midge_stream_report(&slot->stream, &slot->peer);
             finish(transport, slot);
+            return;
+        } else if (!midge_stream_shaking(&slot->stream)) {
+            leave(transport, &transport->shaking, slot, SHAKING);
+            midge_stream_report(&slot->stream, &slot->peer);
         }
+        note_unsent(transport, slot);
     }
 }
 
 void midge_transport_read(struct midge_transport *transport)
 {
+    transport->handshakes_until_us = transport->shaking.first != 0 ? midge_clock_us() + HANDSHAKES_US : 0;
     for (uint32_t left = transport->readers.count; left > 0; left--) {
         midge_index index = take_reader(transport);
         struct midge_slot *slot = slot_at(transport, index);
@@ -438,18 +509,26 @@ bool midge_transport_busy(const struct midge_transport *transport)
 
 /* ---- Coming and going ------------------------------------------------------------------------------------------------- */
 
-static void note_peer(struct midge_slot *slot, const struct sockaddr_storage *peer)
+/* A new connection with TLS may take the place of those that have been in their handshake for longest: peers that never finish
+ * it could otherwise lock all others out. */
+static bool open_stream(struct midge_transport *transport, struct midge_slot *slot, int fd, uint8_t listener)
 {
-    slot->family = (uint8_t)peer->ss_family;
-    if (peer->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)peer;
-        memcpy(slot->address, &in->sin_addr, 4);
-        slot->port = ntohs(in->sin_port);
-    } else if (peer->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)peer;
-        memcpy(slot->address, &in6->sin6_addr, 16);
-        slot->port = ntohs(in6->sin6_port);
+    struct midge_tls_context *context = transport->certificates.contexts[listener];
+    char peer[MIDGE_PEER_SIZE];
+    while (!midge_stream_open(&slot->stream, fd, context)) {
+        struct midge_slot *oldest = transport->shaking.first != 0 ? slot_at(transport, transport->shaking.first) : slot;
+        midge_peer_text(&oldest->peer, peer);
+        midge_logger_provoked(MIDGE_LEVEL_WARNING, "%s with %s ended: no memory is left for TLS; raise limit_tls_memory.",
+                              oldest == slot ? "Connection" : "TLS handshake", peer);
+        if (oldest == slot) {
+            return false;
+        }
+        finish(transport, oldest);
     }
+    if (context != NULL) {
+        join(transport, &transport->shaking, slot, SHAKING);
+    }
+    return true;
 }
 
 bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t listener, const struct sockaddr_storage *peer)
@@ -464,19 +543,17 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     }
     struct midge_slot *slot = slot_at(transport, handle.index);
     slot->handle = handle;
-    slot->fd = fd;
     slot->kept_size = 0;
     slot->flags &= AMONG_READERS | AMONG_WRITERS;
     slot->flags |= WRITABLE;
-    note_peer(slot, peer);
+    midge_peer_note(&slot->peer, peer);
     midge_gate_arrived(transport->gate, handle.index, listener, peer);
     if (is_metered(transport)) { /* else it is not even touched: its page would cost memory */
         midge_meter_start(&transport->meters[handle.index], true);
     }
     struct epoll_event interest = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = handle.index};
-    if (epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
+    if (!open_stream(transport, slot, fd, listener) || epoll_ctl(transport->epoll, EPOLL_CTL_ADD, fd, &interest) != 0) {
         finish(transport, slot);
-        return false;
     }
     return true;
 }
@@ -491,30 +568,30 @@ uint32_t midge_transport_close_all(struct midge_transport *transport)
         }
         slot->flags |= OUTPUT;
         send_output(transport, slot);
-        shutdown(slot->fd, SHUT_WR);
+        (void)midge_stream_shut(&slot->stream);
         /* What is not read turns the close into a reset; a peer that never stops sending gets one. */
-        ssize_t got = 1;
+        int got = 1;
         for (size_t total = 0; got > 0 && total < READ_BYTES_MAX; total += (size_t)got) {
-            got = recv(slot->fd, read_buffer, sizeof(read_buffer), 0);
+            got = midge_stream_read(&slot->stream, read_buffer, sizeof(read_buffer));
         }
-        close(slot->fd);
+        midge_stream_close(&slot->stream);
         slot->handle.index = 0;
         closed++;
     }
     return closed;
 }
 
+const char *midge_transport_identity(const struct midge_transport *transport, struct midge_handle conn)
+{
+    const struct midge_slot *slot = slot_at(transport, conn.index);
+    return slot->stream.tls != NULL ? midge_tls_identity(slot->stream.tls) : NULL;
+}
+
 void midge_transport_peer(const struct midge_transport *transport, midge_index index, char text[MIDGE_PEER_SIZE])
 {
-    char address[INET6_ADDRSTRLEN];
     const struct midge_slot *slot = slot_at(transport, index);
     text[0] = '\0';
-    if (index == 0 || index >= transport->slot_count || slot->handle.index == 0) {
-        return;
-    }
-    if (slot->family == AF_UNIX) {
-        memcpy(text, "a local socket", sizeof("a local socket"));
-    } else if (inet_ntop(slot->family, slot->address, address, sizeof(address)) != NULL) {
-        snprintf(text, MIDGE_PEER_SIZE, slot->family == AF_INET6 ? "[%s]:%u" : "%s:%u", address, slot->port);
+    if (index != 0 && index < transport->slot_count && slot->handle.index != 0) {
+        midge_peer_text(&slot->peer, text);
     }
 }

@@ -8,30 +8,32 @@
 #ifndef MIDGE_TRANSPORT_H
 #define MIDGE_TRANSPORT_H
 
+#include "certificates.h"
 #include "gate.h"
 #include "meter.h"
+#include "peer.h"
+#include "stream.h"
 
 /* The most that is read at once, and so the most that a stalled connection can leave to be kept. */
 #define MIDGE_READ_SIZE (sizeof(void *) > 4 ? 16384u : 4096u)
 
-/* The address of a peer as text: [ADDRESS]:PORT. */
-#define MIDGE_PEER_SIZE (INET6_ADDRSTRLEN + 8u)
-
 /* In the order that leaves no gaps: there are as many as connections. */
 struct midge_slot {
+    struct midge_stream stream;
     struct midge_handle handle; /* index 0: free */
-    int fd;
+    struct midge_peer peer;
     uint16_t flags;
-    uint16_t port;          /* of the peer's address */
-    uint8_t address[16];    /* likewise */
     uint16_t kept_from;     /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
     uint16_t kept_size;     /* > 0: stalled */
     midge_index next_read;  /* in the ring of those to read */
     midge_index next_write; /* in the ring of those to send to */
-    midge_index earlier;    /* in the list of those that are being closed */
+    midge_index earlier;    /* in the list of those that are being closed, or of those in a handshake */
     midge_index later;      /* likewise */
-    uint32_t close_by_ms;   /* likewise: the lower half of when its patience ends */
-    uint8_t family;         /* of the peer's address */
+    uint32_t close_by_ms;   /* of one that is being closed: the lower half of when its patience ends */
+};
+
+struct midge_list {
+    midge_index first, last; /* 0: empty */
 };
 
 struct midge_ring {
@@ -52,9 +54,12 @@ struct midge_transport {
     uint64_t pauses;            /* how often input had to wait for it, since the start */
     int epoll;
     uint64_t now_ms;
+    uint64_t handshakes_until_us; /* no step of a handshake begins after that, in this turn */
+    struct midge_certificates certificates;
     struct midge_ring readers;
     struct midge_ring writers;
-    midge_index closing_first, closing_last; /* 0: none; in the order of close_by_ms */
+    struct midge_list closing; /* in the order of close_by_ms */
+    struct midge_list shaking; /* in a TLS handshake, the oldest first */
 };
 
 /* Takes a connection that was accepted. Closes it where the core has no room for it, and returns false. */
@@ -92,6 +97,9 @@ bool midge_transport_busy(const struct midge_transport *transport);
 
 /* Ends all connections, and returns how many there were. What is due is still sent where the peer takes it at once. */
 uint32_t midge_transport_close_all(struct midge_transport *transport);
+
+/* Who the client on a connection with TLS has shown to be, by its certificate or shared key; NULL where by neither. */
+const char *midge_transport_identity(const struct midge_transport *transport, struct midge_handle conn);
 
 /* Writes the peer's address; an empty text for a slot that is free. */
 void midge_transport_peer(const struct midge_transport *transport, midge_index index, char text[MIDGE_PEER_SIZE]);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define TLS "there is no TLS yet: remove the line, and keep the listener on a trusted network"
+#define ENGINE "keys are read from files: remove the line, and name a PEM file with keyfile"
 #define BRIDGE "there are no bridges yet: remove the lines of the bridge"
 #define PLUGIN "there are no plugins: remove the line"
 
@@ -17,17 +17,10 @@ struct unsupported {
 static const struct unsupported options[] = {
     {"auth_*", PLUGIN},
     {"plugin*", PLUGIN},
-    {"psk_*", TLS},
-    {"use_identity_as_username", TLS},
-    {"use_subject_as_username", TLS},
-    {"ca*", TLS},
-    {"crlfile", TLS},
-    {"cert*", TLS},
-    {"keyfile", TLS},
-    {"dhparamfile", TLS},
-    {"tls_*", TLS},
-    {"ciphers*", TLS},
-    {"require_certificate", TLS},
+    {"dhparamfile", "keys are agreed on with elliptic curves, which need no parameters: remove the line"},
+    {"tls_engine*", ENGINE},
+    {"tls_keyform", ENGINE},
+    {"ciphers_tls1.3", "there is no TLS 1.3: remove the line; ciphers is for TLS 1.2"},
     {"allow_duplicate_messages", "a client gets one copy of a message: remove the line"},
     {"bind_interface", "give listener an address of that interface"},
     {"log_facility", "log_dest syslog uses the facility daemon: remove the line"},

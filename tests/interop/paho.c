@@ -1,7 +1,7 @@
 /*
  * The interop cases under Eclipse Paho MQTT C: built with peer_sync.c into paho_sync, with peer_async.c into paho_async.
  *
- *     paho_sync HOST:PORT [--small] [--only CASE]
+ *     paho_sync HOST:PORT [--small] [--only CASE,...] [--tls HOST:PORT AUTHORITY [--certificate FILE KEY]]
  */
 #include "cases.h"
 #include "peer.h"
@@ -13,15 +13,28 @@
 
 static int usage(const char *program)
 {
-    fprintf(stderr, "usage: %s HOST:PORT [--small] [--only CASE]\n", program);
+    fprintf(stderr, "usage: %s HOST:PORT [--small] [--only CASE,...] [--tls HOST:PORT AUTHORITY [--certificate FILE KEY]]\n",
+            program);
     return 2;
+}
+
+/* Whether this case is to run. */
+static bool wanted(const char *name)
+{
+    size_t size = strlen(name);
+    for (const char *at = settings.only; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL) {
+        if (strncmp(at, name, size) == 0 && (at[size] == ',' || at[size] == '\0')) {
+            return true;
+        }
+    }
+    return settings.only == NULL;
 }
 
 static unsigned run_cases(const struct test_case *list)
 {
     unsigned count = 0;
     for (; list->name != NULL; list++) {
-        if (settings.only == NULL || strcmp(settings.only, list->name) == 0) {
+        if (wanted(list->name)) {
             printf("%s: %s\n", library, list->name);
             fflush(stdout);
             list->run();
@@ -43,6 +56,12 @@ int main(int argc, char **argv)
             settings.small = true;
         } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
             settings.only = argv[++i];
+        } else if (strcmp(argv[i], "--tls") == 0 && i + 2 < argc) {
+            snprintf(settings.uri, sizeof settings.uri, "ssl://%s", argv[++i]);
+            settings.authority = argv[++i];
+        } else if (strcmp(argv[i], "--certificate") == 0 && i + 2 < argc) {
+            settings.certificate = argv[++i];
+            settings.key = argv[++i];
         } else {
             return usage(argv[0]);
         }

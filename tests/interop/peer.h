@@ -18,7 +18,9 @@ struct settings {
     char uri[128];
     bool small;       /* for a board: few clients, packets of 1,536 bytes at most */
     bool reference;   /* the broker is not Midge but one that the cases themselves are tried against */
-    const char *only; /* the one case to run, or NULL */
+    const char *only; /* the cases to run, with ',' between them, or NULL for all */
+    /* With TLS: who may have signed the broker's certificate, and our own; NULL: none. */
+    const char *authority, *certificate, *key;
 };
 extern struct settings settings;
 

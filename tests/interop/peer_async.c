@@ -106,6 +106,7 @@ int peer_connect(struct peer *peer, const struct how *how)
 {
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
+    MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
     options.cleansession = how->clean;
     options.MQTTVersion = how->level_3 ? MQTTVERSION_3_1 : MQTTVERSION_3_1_1;
     options.keepAliveInterval = how->keepalive_s > 0 ? how->keepalive_s : 60;
@@ -120,6 +121,13 @@ int peer_connect(struct peer *peer, const struct how *how)
         will.qos = how->will->qos;
         will.retained = how->will->retain;
         options.will = &will;
+    }
+    if (settings.authority != NULL) {
+        tls.trustStore = settings.authority;
+        tls.keyStore = settings.certificate;
+        tls.privateKey = settings.key;
+        tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
+        options.ssl = &tls;
     }
     struct sockets before;
     sockets_note(&before);

@@ -46,6 +46,7 @@ int peer_connect(struct peer *peer, const struct how *how)
 {
     MQTTClient_connectOptions options = MQTTClient_connectOptions_initializer;
     MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
+    MQTTClient_SSLOptions tls = MQTTClient_SSLOptions_initializer;
     options.cleansession = how->clean;
     options.MQTTVersion = how->level_3 ? MQTTVERSION_3_1 : MQTTVERSION_3_1_1;
     options.keepAliveInterval = how->keepalive_s > 0 ? how->keepalive_s : 60;
@@ -60,6 +61,13 @@ int peer_connect(struct peer *peer, const struct how *how)
         will.qos = how->will->qos;
         will.retained = how->will->retain;
         options.will = &will;
+    }
+    if (settings.authority != NULL) {
+        tls.trustStore = settings.authority;
+        tls.keyStore = settings.certificate;
+        tls.privateKey = settings.key;
+        tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
+        options.ssl = &tls;
     }
     struct sockets before;
     sockets_note(&before);

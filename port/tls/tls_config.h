@@ -1,12 +1,11 @@
 /*
- * How mbedTLS is built, for Linux and for boards, with the sources of 2.28 or 3.6. A board may cut it down in a file
- * tls_limits.h of its own folder (MIDGE_TLS_LIMITS_FILE names it).
+ * How mbedTLS is built, with the sources of 2.28 or 3.6. A board may cut it down in a file that MIDGE_TLS_LIMITS_FILE names.
  *
  * What is not named here is off: renegotiation, compression, DTLS, TLS 1.0 and 1.1, CBC and RC4, key exchange without forward
  * secrecy (but for PSK), files, threads, and everything of a client.
  */
-#ifndef MIDGE_MBEDTLS_CONFIG_H
-#define MIDGE_MBEDTLS_CONFIG_H
+#ifndef MIDGE_TLS_CONFIG_H
+#define MIDGE_TLS_CONFIG_H
 
 #ifdef MIDGE_TLS_LIMITS_FILE
 #include MIDGE_TLS_LIMITS_FILE
@@ -18,12 +17,13 @@
 #define MIDGE_TLS_PSK 1
 #define MIDGE_TLS_TICKETS 1
 #define MIDGE_TLS_CLOCK 1
+#define MIDGE_TLS_ERROR_TEXTS 1
 #define MIDGE_TLS_PASSWORDS 1 /* SHA-512 and PBKDF2, for password files */
 #define MIDGE_TLS_FAST 1      /* tables and processor instructions rather than little flash */
-/* The largest record that a peer may send is 16 KB; clients that can, negotiate less. Ours are 2 KB at most, once the handshake
- * is over: until then they hold our certificates. */
+/* The largest record that a peer may send is 16 KB; clients that can, negotiate less. Ours are 1 KB at most, once the handshake
+ * is over: until then they hold our certificates. The two are equal, or mbedTLS would shrink the first to the second. */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 16384
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 8192
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 16384
 #endif
 
 /* ---- Platform: memory is our arena and nothing else -------------------------------------------------------------------- */
@@ -32,7 +32,12 @@
 #define MBEDTLS_PLATFORM_NO_STD_FUNCTIONS /* without an arena there is no memory, rather than that of the C library */
 #define MBEDTLS_PLATFORM_SNPRINTF_MACRO snprintf
 #define MBEDTLS_MEMORY_BUFFER_ALLOC_C
+#define MBEDTLS_MEMORY_DEBUG /* counts what is in use */
+#define MBEDTLS_PLATFORM_FPRINTF_MACRO(...) ((void)0)
 #define MBEDTLS_NO_PLATFORM_ENTROPY
+#ifdef MIDGE_TLS_ERROR_TEXTS
+#define MBEDTLS_ERROR_C
+#endif
 #ifdef MIDGE_TLS_CLOCK
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE
@@ -59,6 +64,9 @@
 #define MBEDTLS_AES_ROM_TABLES
 #define MBEDTLS_AES_FEWER_TABLES
 #define MBEDTLS_SHA256_SMALLER
+#endif
+#ifdef MIDGE_TLS_DRBG /* no operating system that has random numbers */
+#define MBEDTLS_CTR_DRBG_C
 #endif
 #ifdef MIDGE_TLS_PASSWORDS
 #define MBEDTLS_PKCS5_C
