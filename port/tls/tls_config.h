@@ -32,6 +32,7 @@
 #define MBEDTLS_PLATFORM_NO_STD_FUNCTIONS /* without an arena there is no memory, rather than that of the C library */
 #define MBEDTLS_PLATFORM_SNPRINTF_MACRO snprintf
 #define MBEDTLS_MEMORY_BUFFER_ALLOC_C
+#define MBEDTLS_MEMORY_ALIGN_MULTIPLE 8 /* not 4, which is too little for pointers of 64 bits */
 #define MBEDTLS_MEMORY_DEBUG /* counts what is in use */
 #define MBEDTLS_PLATFORM_FPRINTF_MACRO(...) ((void)0)
 #define MBEDTLS_NO_PLATFORM_ENTROPY
