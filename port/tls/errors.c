@@ -1,6 +1,8 @@
 /* What went wrong, in words. */
 #include "internal.h"
 
+#include "mbedtls/net_sockets.h"
+
 #ifdef MBEDTLS_ERROR_C
 #include "mbedtls/error.h"
 #endif
@@ -27,6 +29,7 @@ static const struct reason alerts[] = {
 };
 
 static const struct reason errors[] = {
+    {MBEDTLS_ERR_NET_CONN_RESET, "the connection was lost"},
     {MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY, "its PSK identity is not in the list of shared keys"},
     {MBEDTLS_ERR_SSL_ALLOC_FAILED, "no memory is left for it"},
     {MBEDTLS_ERR_SSL_INVALID_MAC, "a record was changed on its way, or the shared keys differ"},

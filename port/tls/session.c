@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include "mbedtls/net_sockets.h"
+
 #include <string.h>
 
 /* ---- The transport below ---------------------------------------------------------------------------------------------- */
@@ -8,7 +10,7 @@ static int send_bytes(void *context, const unsigned char *bytes, size_t size)
 {
     struct midge_tls *tls = context;
     int sent = tls->transport->send(tls->connection, bytes, size);
-    return sent >= 0 ? sent : sent == MIDGE_TLS_BLOCKED ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    return sent >= 0 ? sent : sent == MIDGE_TLS_BLOCKED ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_NET_CONN_RESET;
 }
 
 static int receive_bytes(void *context, unsigned char *bytes, size_t size)

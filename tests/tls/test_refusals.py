@@ -44,10 +44,24 @@ class TestCertificates(Case):
         self.refused(bad, "has been revoked")
 
     def test_client_does_not_trust_us(self):
+        """It hears all that the broker says in this turn, tells that it knows no such authority, and waits for the end."""
         self.start(*self.certificate())
-        with self.assertRaises(ssl.SSLError):
-            case.Client(self.address, self.pki.context(trust=self.pki.stranger))
-        self.midge.wait_log("failed: it sent the alert 48, it does not know the authority of our certificate")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = self.pki.context(trust=self.pki.stranger)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            client.do_handshake()
+        with case.raw_socket(self.address) as raw:
+            raw.sendall(outgoing.read())
+            heard = b""
+            while not heard.endswith(b"\x0e\x00\x00\x00"):  # ServerHelloDone
+                heard += raw.recv(65536)
+            incoming.write(heard)
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                client.do_handshake()
+            raw.sendall(outgoing.read())
+            self.midge.wait_log("failed: it sent the alert 48, it does not know the authority of our certificate")
 
 
 class TestProtocol(Case):
