@@ -377,16 +377,16 @@ static bool name_by_tls(const struct midge_gate *gate, struct midge_login *login
     return identity != NULL;
 }
 
-enum midge_verdict midge_gate_authenticate(void *context, const struct midge_login *said, uint32_t *who)
+enum midge_verdict midge_gate_authenticate(void *context, const struct midge_login *login, uint32_t *who)
 {
     struct midge_gate *gate = context;
-    struct midge_login named = *said;
-    const struct midge_login *login = &named;
+    struct midge_login named = *login;
     struct midge_visitor *visitor = &gate->visitors[login->conn.index];
     const struct midge_gate_listener *listener = &gate->listeners[login->listener];
     if (listener->named_by_tls && !name_by_tls(gate, &named)) {
         return refuse(gate, visitor, MIDGE_REFUSAL_UNNAMED);
     }
+    login = &named;
     char made_up[MIDGE_PREFIX_SIZE + AUTO_ID_DIGITS];
     struct midge_asker asker = {.domain = listener->domain,
                                 .has_user = login->has_username,

@@ -38,7 +38,7 @@ bool midge_stream_shaking(const struct midge_stream *stream);
 bool midge_stream_shut(struct midge_stream *stream);
 
 /* Logs that TLS with this peer has begun, or why it has failed. A plain stream has nothing to say that the core does not. */
-void midge_stream_report(const struct midge_stream *stream, const struct midge_peer *peer);
+void midge_stream_report(const struct midge_stream *stream, const struct midge_peer *from);
 
 void midge_stream_close(struct midge_stream *stream);
 
