@@ -77,13 +77,13 @@ class Case(unittest.TestCase):
     def mutual(self):
         return [*self.certificate(), f"cafile {self.pki.authority.path}", "require_certificate true"]
 
-    def write(self, *lines):
-        text = ["user root", "allow_anonymous true", "listener 0 127.0.0.1", "listener 0 127.0.0.1", *lines]
+    def write(self, *lines, user="root"):
+        text = [f"user {user}", "allow_anonymous true", "listener 0 127.0.0.1", "listener 0 127.0.0.1", *lines]
         self.config.write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
 
-    def start(self, *lines, environment=None):
+    def start(self, *lines, environment=None, user="root"):
         """Midge with a plain listener, whose address is self.plain, and one with these options, self.address."""
-        self.write(*lines)
+        self.write(*lines, user=user)
         self.midge = Process([OPTIONS.midge, "-c", str(self.config)], environment)
         self.addCleanup(self.midge.kill)
         self.midge.wait_log("listening on", 2)
