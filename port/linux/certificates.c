@@ -272,7 +272,11 @@ static bool finish(const struct reader *reader)
     int ciphers[MIDGE_TLS_CIPHERS_MAX + 1];
     char reason[256];
     const struct midge_tls_settings *tls = &reader->listener->tls;
-    struct midge_tls_options options = {.require_certificate = tls->require_certificate, .subject = tls->subject_as_username};
+    struct midge_tls_options options = {
+        .require_certificate = tls->require_certificate,
+        .named = tls->identity_as_username || tls->subject_as_username,
+        .subject = tls->subject_as_username,
+    };
     if (tls->ciphers[0] != '\0') {
         if (!read_ciphers(reader, ciphers)) {
             return false;

@@ -110,7 +110,7 @@ void midge_defaults_start(struct midge_settings *settings)
     settings->default_listener.port = 1883;
     settings->retain_available = true;
     settings->tcp_nodelay = true;
-    settings->tls_memory_size = 64 * MIB; /* about 2,800 clients that do not limit their records */
+    settings->tls_memory_size = 64 * MIB; /* about 3,000 clients that do not limit their records */
     settings->sys_interval_s = 10;
     settings->user_max = 10000;
     settings->rule_max = 10000;

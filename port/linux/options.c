@@ -245,10 +245,9 @@ const struct midge_option midge_options[] = {
     {FIXED("tls_version", "tlsv1.2", "mbedTLS has no other version that is finished and safe; remove the line")},
     {TEXT("ciphers", LISTENER(tls.ciphers), MIDGE_CIPHERS_SIZE, "names of ciphers with : between them",
           "Only these ciphers, by OpenSSL's names or the standard's, the best first.")},
-    {NUMBER(
-        "limit_tls_memory", BROKER(tls_memory_size), 65536, BYTES_MAX,
-        "Bytes for certificates and connections with TLS: 22 KB for a client, 8 KB where it limits its records, 44 KB in its "
-        "handshake.")},
+    {NUMBER("limit_tls_memory", BROKER(tls_memory_size), 65536, BYTES_MAX,
+            "Bytes for certificates and connections with TLS: 21 KB for a client, 8 KB where it limits its records to 4 KB, 48 "
+            "KB in its handshake.")},
     /* sizes of messages */
     {NUMBER("max_packet_size", BROKER(core.policy.packet_size_max), 0, 268435460,
             "Largest packet accepted, bytes with its header; 0: what half the blocks can hold.")},

@@ -30,6 +30,17 @@ static inline unsigned midge_tls_alert(const mbedtls_ssl_context *ssl)
     return ssl->MIDGE_TLS_FIELD(in_msg) == NULL ? 0u : ssl->MIDGE_TLS_FIELD(in_msg)[1];
 }
 
+#ifdef MBEDTLS_X509_CRT_PARSE_C
+/* Gives back the digest of the peer's certificate, which is for renegotiation and for tickets: neither is there. */
+static inline void midge_tls_forget_certificate(mbedtls_ssl_context *ssl)
+{
+    mbedtls_ssl_session *session = ssl->MIDGE_TLS_FIELD(session);
+    mbedtls_free(session->MIDGE_TLS_FIELD(peer_cert_digest));
+    session->MIDGE_TLS_FIELD(peer_cert_digest) = NULL;
+    session->MIDGE_TLS_FIELD(peer_cert_digest_len) = 0;
+}
+#endif
+
 #ifdef MBEDTLS_PK_PARSE_C
 static inline int midge_tls_parse_key(mbedtls_pk_context *key, const uint8_t *bytes, size_t size, midge_tls_random *random)
 {

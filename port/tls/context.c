@@ -5,9 +5,6 @@
 /* Session tickets are good for an hour. */
 #define TICKET_LIFETIME_S 3600u
 
-/* The largest record that is sent once the handshake is over; smaller where the client asked for it. */
-#define RECORD_CODE (MBEDTLS_SSL_OUT_CONTENT_LEN >= 1024 ? MBEDTLS_SSL_MAX_FRAG_LEN_1024 : MBEDTLS_SSL_MAX_FRAG_LEN_512)
-
 struct midge_tls_context *midge_tls_context_new(void)
 {
     struct midge_tls_context *context = mbedtls_calloc(1, sizeof(*context));
@@ -118,10 +115,14 @@ static int find_psk(void *parameter, mbedtls_ssl_context *ssl, const unsigned ch
     if (psk == NULL) {
         return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
     }
-    mbedtls_free(tls->identity);
-    tls->identity = midge_tls_copy(identity, size);
-    return tls->identity == NULL ? MBEDTLS_ERR_SSL_ALLOC_FAILED
-                                 : mbedtls_ssl_set_hs_psk(ssl, psk->bytes + psk->identity_size, psk->key_size);
+    if (context->named) {
+        mbedtls_free(tls->identity);
+        tls->identity = midge_tls_copy(identity, size);
+        if (tls->identity == NULL) {
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        }
+    }
+    return mbedtls_ssl_set_hs_psk(ssl, psk->bytes + psk->identity_size, psk->key_size);
 }
 #endif
 
@@ -171,6 +172,7 @@ int midge_tls_context_finish(struct midge_tls_context *context, const struct mid
 {
     int error = mbedtls_ssl_config_defaults(&context->config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
                                             MBEDTLS_SSL_PRESET_DEFAULT);
+    context->named = options->named;
     context->subject = options->subject;
     if (options->ciphers != NULL) {
         memcpy(context->ciphers, options->ciphers, sizeof(context->ciphers));
@@ -187,7 +189,7 @@ int midge_tls_context_finish(struct midge_tls_context *context, const struct mid
         mbedtls_ssl_conf_psk_cb(&context->config, find_psk, context);
     }
 #endif
-    error = error != 0 ? error : mbedtls_ssl_conf_max_frag_len(&context->config, RECORD_CODE);
+    error = error != 0 ? error : mbedtls_ssl_conf_max_frag_len(&context->config, MBEDTLS_SSL_MAX_FRAG_LEN_512);
 #ifdef MBEDTLS_X509_CRT_PARSE_C
     error = error != 0 ? error : finish_certificates(context, options->require_certificate);
 #endif

@@ -21,8 +21,8 @@ struct midge_tls_psk {
 
 struct midge_tls_context {
     mbedtls_ssl_config config;
-    uint32_t users; /* sessions, and the listener */
-    bool subject;
+    uint32_t users;      /* sessions, and the listener */
+    bool named, subject; /* what is kept of who a client is */
     int ciphers[MIDGE_TLS_CIPHERS_MAX + 1];
 #ifdef MBEDTLS_X509_CRT_PARSE_C
     mbedtls_x509_crt certificate, authorities;

@@ -28,7 +28,7 @@ static int note_name(void *parameter, mbedtls_x509_crt *certificate, int depth, 
 {
     struct midge_tls *tls = parameter;
     (void)flags;
-    if (depth == 0) {
+    if (depth == 0 && tls->context->named) {
         mbedtls_free(tls->identity);
         tls->identity = midge_tls_certificate_name(certificate, tls->context->subject);
     }
@@ -36,10 +36,22 @@ static int note_name(void *parameter, mbedtls_x509_crt *certificate, int depth, 
 }
 #endif
 
+/* The session itself lies outside of the gap that the last handshake's buffers have left, so that the next ones fit into it:
+ * the allocator takes the first gap that is large enough, and would cut this one in pieces. */
+static struct midge_tls *take_session(void)
+{
+    void *in = mbedtls_calloc(1, MBEDTLS_SSL_IN_CONTENT_LEN);
+    void *out = mbedtls_calloc(1, MBEDTLS_SSL_OUT_CONTENT_LEN);
+    struct midge_tls *tls = mbedtls_calloc(1, sizeof(*tls));
+    mbedtls_free(in);
+    mbedtls_free(out);
+    return tls;
+}
+
 struct midge_tls *midge_tls_open(struct midge_tls_context *context, const struct midge_tls_transport *transport,
                                  void *connection)
 {
-    struct midge_tls *tls = midge_tls_has_room() ? mbedtls_calloc(1, sizeof(*tls)) : NULL;
+    struct midge_tls *tls = midge_tls_has_room() ? take_session() : NULL;
     if (tls == NULL) {
         return NULL;
     }
@@ -97,6 +109,11 @@ static int result_of(struct midge_tls *tls, int status)
 static int handshake(struct midge_tls *tls)
 {
     int status = mbedtls_ssl_handshake_step(&tls->ssl);
+#ifdef MBEDTLS_X509_CRT_PARSE_C
+    if (!midge_tls_shaking(tls)) {
+        midge_tls_forget_certificate(&tls->ssl);
+    }
+#endif
     return status == 0 ? MIDGE_TLS_BUSY : result_of(tls, status);
 }
 

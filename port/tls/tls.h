@@ -37,7 +37,8 @@ void midge_tls_memory(struct midge_tls_use *use);
 
 struct midge_tls_options {
     bool require_certificate; /* a client must show a certificate that one of the authorities has signed */
-    bool subject;             /* who a client is, is the whole subject of its certificate rather than its common name */
+    bool named;               /* who a client is, is kept: the common name in its certificate, or the identity of its key */
+    bool subject;             /* likewise, but the whole subject of the certificate rather than the common name */
     const int *ciphers;       /* what midge_tls_ciphers made of a list; NULL: the default */
 };
 
@@ -114,7 +115,7 @@ void midge_tls_close_notify(struct midge_tls *tls);
 /* Ends the session and gives its memory back. */
 void midge_tls_free(struct midge_tls *tls);
 
-/* Who the client has shown to be, by its certificate or its shared key; NULL where by neither. */
+/* Who the client has shown to be, by its certificate or its shared key; NULL where by neither, or where it is not kept. */
 const char *midge_tls_identity(const struct midge_tls *tls);
 
 /* Writes why the session has failed, in words that fit after "failed: ". Returns false where it has not. */

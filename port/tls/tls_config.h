@@ -20,8 +20,9 @@
 #define MIDGE_TLS_ERROR_TEXTS 1
 #define MIDGE_TLS_PASSWORDS 1 /* SHA-512 and PBKDF2, for password files */
 #define MIDGE_TLS_FAST 1      /* tables and processor instructions rather than little flash */
-/* The largest record that a peer may send is 16 KB; clients that can, negotiate less. Ours are 1 KB at most, once the handshake
- * is over: until then they hold our certificates. The two are equal, or mbedTLS would shrink the first to the second. */
+/* The largest record that a peer may send is 16 KB; clients that can, negotiate less. Ours are 512 bytes at most, once the
+ * handshake is over: until then they hold our certificates. The two are equal, or mbedTLS would shrink the first to the
+ * second. */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 16384
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 16384
 #endif
@@ -33,7 +34,7 @@
 #define MBEDTLS_PLATFORM_SNPRINTF_MACRO snprintf
 #define MBEDTLS_MEMORY_BUFFER_ALLOC_C
 #define MBEDTLS_MEMORY_ALIGN_MULTIPLE 8 /* not 4, which is too little for pointers of 64 bits */
-#define MBEDTLS_MEMORY_DEBUG /* counts what is in use */
+#define MBEDTLS_MEMORY_DEBUG            /* counts what is in use */
 #define MBEDTLS_PLATFORM_FPRINTF_MACRO(...) ((void)0)
 #define MBEDTLS_NO_PLATFORM_ENTROPY
 #ifdef MIDGE_TLS_ERROR_TEXTS

@@ -67,7 +67,7 @@ class TestBytes(Case):
         """Messages around the sizes of records, both ways."""
         self.start(*self.certificate())
         one, other = self.connected("one"), self.connected("other")
-        for size in (0, 1, 1000, 1023, 1024, 1025, 16383, 16384, 16385, 300000):
+        for size in (0, 1, 511, 512, 513, 1000, 1025, 16383, 16384, 16385, 300000):
             with self.subTest(size):
                 self.exchange(one, other, size)
         self.healthy()

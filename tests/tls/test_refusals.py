@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import time
+import unittest
 
 import case
 import wire
@@ -239,7 +240,7 @@ class TestMemory(Case):
         """Bytes for one idle client, told by openssl s_client how large its records are."""
         before = self.settled(0)
         clients = []
-        for number in range(4):
+        for number in range(10):
             clients.append(subprocess.Popen(
                 ["openssl", "s_client", "-quiet", "-tls1_2", "-connect", f"127.0.0.1:{self.address[1]}", *map(str, arguments)],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
@@ -259,13 +260,14 @@ class TestMemory(Case):
         self.clients = 0
         for name, options, arguments in (
             ("RSA", self.certificate("rsa"), []),
-            ("client certificate", self.mutual(), ["-cert", self.pki.client.path, "-key", self.pki.client.key]),
+            ("client certificate", [*self.mutual(), "use_identity_as_username true"], [
+                "-cert", self.pki.client.path, "-key", self.pki.client.key]),
             ("shared key", ["psk_hint us", f"psk_file {self.psk_file}"], ["-psk", case.PSK, "-psk_identity", "sensor"]),
         ):
             self.start(*options)
             self.clients = 0
             self.idle(*arguments)  # the first handshake also makes what is kept for all
-            for records, most in ((16384, 22000), (4096, 8600), (2048, 6600), (1024, 5600)):
+            for records, most in ((16384, 21000), (4096, 8192), (2048, 6144), (1024, 5120)):
                 with self.subTest(name, records=records):
                     size = ["-maxfraglen", records] if records < 16384 else []
                     used = self.idle(*arguments, *size)
@@ -326,6 +328,26 @@ class TestReload(Case):
             self.assertEqual(serial, self.serial(), number)
             self.serve(made, self.pki.rsa)
         self.healthy()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to stop being it")
+    def test_key_that_only_root_can_read(self):
+        """It is read before Midge becomes another user, who cannot read it again: then nothing changes."""
+        made = case.pki.Certificate(self.folder, "served")
+        self.serve(made, self.pki.rsa)
+        made.key.chmod(0o600)
+        self.folder.chmod(0o755)
+        self.start(f"certfile {made.path}", f"keyfile {made.key}", user="daemon")
+        self.midge.wait_log("running as the user daemon")
+        old, serial = self.connected("old"), self.serial()
+        self.serve(made, self.pki.ec)
+        self.midge.signal(signal.SIGHUP)
+        self.midge.wait_log(r"Reload failed, nothing was changed: .*\"keyfile\": cannot read .*served\.key: Permission denied")
+        self.exchange(old, self.connected("new"))
+        self.assertEqual(serial, self.serial())
+        made.key.chmod(0o644)
+        self.midge.signal(signal.SIGHUP)
+        self.midge.wait_log("Reload: the configuration was read again")
+        self.assertNotEqual(serial, self.serial())
 
     def test_revoked_from_now_on(self):
         device = self.pki.authority.issue("lost", "/CN=device 9")
