@@ -62,6 +62,6 @@ char *midge_tls_certificate_name(const mbedtls_x509_crt *certificate, bool subje
 #endif
 
 /* Ciphers without certificate or key exchange that this build has, in the order of preference; ended by 0. */
-void midge_tls_default_ciphers(int ciphers[MIDGE_TLS_CIPHERS_MAX + 1]);
+void midge_tls_default_ciphers(int list[MIDGE_TLS_CIPHERS_MAX + 1]);
 
 #endif

@@ -63,10 +63,10 @@ int midge_tls_context_finish(struct midge_tls_context *context, const struct mid
 /* Gives the context up, also where it was not finished. Sessions that use it keep it until they end. */
 void midge_tls_context_release(struct midge_tls_context *context);
 
-/* Reads a list of ciphers, separated by ':', into `ciphers`, ended by 0: at most MIDGE_TLS_CIPHERS_MAX of them. The names are
+/* Reads a text of ciphers, separated by ':', into `list`, ended by 0: at most MIDGE_TLS_CIPHERS_MAX of them. The names are
  * OpenSSL's or the standard's. Returns NULL, or the name that is not known, which ends at ':' or 0. */
 #define MIDGE_TLS_CIPHERS_MAX 24u
-const char *midge_tls_ciphers(int ciphers[MIDGE_TLS_CIPHERS_MAX + 1], const char *list);
+const char *midge_tls_ciphers(int list[MIDGE_TLS_CIPHERS_MAX + 1], const char *text);
 
 /* OpenSSL's name of the cipher `number` of those there are, from 0 on; NULL after the last. */
 const char *midge_tls_cipher_name(size_t number);
