@@ -418,8 +418,8 @@ size_t midge_receive(struct midge *broker, struct midge_handle conn, const uint8
  * more than 0 must be followed by midge_output_done, with no other call for this connection in between. */
 size_t midge_output(struct midge *broker, struct midge_handle conn, uint8_t *buffer, size_t size);
 
-/* The transport took the first `sent` bytes of the last midge_output; 0 is allowed. Returns false when nothing else is due, as a
- * midge_output that returns 0. */
+/* The transport took the first `sent` bytes of the last midge_output; 0 is allowed. Returns false when nothing else is due, as
+ * a midge_output that returns 0. */
 bool midge_output_done(struct midge *broker, struct midge_handle conn, size_t sent);
 
 /* The transport connection is gone; the handle is then stale. Must be called exactly once for each connection, also after

@@ -268,7 +268,9 @@ static void send_output(struct midge_transport *transport, struct midge_slot *sl
                 return;
             }
             sent = midge_stream_write(&slot->stream, output_buffer, size);
-            midge_output_done(transport->broker, slot->handle, sent > 0 ? (size_t)sent : 0);
+            if (!midge_output_done(transport->broker, slot->handle, sent > 0 ? (size_t)sent : 0)) {
+                slot->flags &= (uint16_t)~OUTPUT;
+            }
             note_unsent(transport, slot);
         }
         if (sent == MIDGE_TLS_BLOCKED || (sent > 0 && (size_t)sent < size)) {
