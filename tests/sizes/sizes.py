@@ -19,7 +19,7 @@ BEGIN, END = "<!-- sizes:begin -->", "<!-- sizes:end -->"
 
 # The budgets.
 IDLE_CLIENT_BYTES_MAX = 160  # 16-bit indices, a ring of 4 acknowledgements
-CORTEX_M3_TEXT_MAX = 27136  # without midge_audit
+CORTEX_M3_TEXT_MAX = 25856  # without midge_audit
 
 RINGS = {16: 4, 32: 8}  # entries of the ring of acknowledgements: usual on a board, and on Linux
 
@@ -41,6 +41,7 @@ TARGETS = [  # title, prefix of the tools, compiler options, width of an index
     ("Cortex-M3", "arm-none-eabi-", ["-mthumb", "-mcpu=cortex-m3"], 16),
     ("Cortex-M0+", "arm-none-eabi-", ["-mthumb", "-mcpu=cortex-m0plus"], 16),
     ("RV32IMC", "riscv64-unknown-elf-", ["-march=rv32imc", "-mabi=ilp32", f"-isystem{PICOLIBC}/include"], 16),
+    ("Cortex-A7", "arm-none-eabi-", ["-mthumb", "-mcpu=cortex-a7"], 32),
     ("x86-64", "", [], 32),
 ]
 
