@@ -254,7 +254,9 @@ static char *next_line(struct midge_configuration *config, struct midge_lines *l
     return line;
 }
 
-static bool read_included(struct midge_configuration *config, const char *path)
+/* Reads a file. `include` follows an include_dir; NULL where there can be none. */
+static bool read_file(struct midge_configuration *config, const char *path,
+                      bool (*include)(struct midge_configuration *config, const char *directory))
 {
     struct midge_lines lines;
     char *line;
@@ -263,7 +265,9 @@ static bool read_included(struct midge_configuration *config, const char *path)
         return false;
     }
     while (good && (line = next_line(config, &lines, &good)) != NULL) {
-        good = goes_on(config, read_line(config, line, NULL));
+        char *directory = NULL;
+        good = goes_on(config, read_line(config, line, include != NULL ? &directory : NULL)) &&
+               (directory == NULL || goes_on(config, include(config, directory)));
     }
     midge_lines_close(&lines);
     return good;
@@ -299,7 +303,7 @@ static bool read_directory(struct midge_configuration *config, const char *path)
     while (listed && good && (listed = next_name(&directory, name, next)) && next[0] != '\0') {
         memcpy(name, next, sizeof(name));
         snprintf(file, sizeof(file), "%.*s/%s", (int)MIDGE_PATH_SIZE, path, name);
-        good = read_included(config, file);
+        good = read_file(config, file, NULL);
     }
     if (!listed) {
         size_t used = error_at(config, &here, "include_dir");
@@ -315,19 +319,7 @@ static bool read_directory(struct midge_configuration *config, const char *path)
 
 bool midge_config_read(struct midge_configuration *config, const char *path)
 {
-    struct midge_lines lines;
-    char *line;
-    bool good = true;
-    if (!open_file(config, path, &lines)) {
-        return false;
-    }
-    while (good && (line = next_line(config, &lines, &good)) != NULL) {
-        char *directory = NULL;
-        good = goes_on(config, read_line(config, line, &directory)) &&
-               (directory == NULL || goes_on(config, read_directory(config, directory)));
-    }
-    midge_lines_close(&lines);
-    return good && config->complaints == 0;
+    return read_file(config, path, read_directory) && config->complaints == 0;
 }
 
 static bool same_place(const struct midge_listener_settings *a, const struct midge_listener_settings *b)

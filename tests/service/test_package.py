@@ -4,7 +4,6 @@ The system is this one, with everything that is written going into memory that n
 the package is really installed, serves a client, and is removed, and leaves nothing behind. That takes root.
 """
 
-import argparse
 import os
 import pathlib
 import pwd
@@ -15,14 +14,14 @@ import sys
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process"), str(ROOT / "service")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+import case  # noqa: E402
 import system  # noqa: E402
 import wire  # noqa: E402
+from case import OPTIONS  # noqa: E402
 from process import Process  # noqa: E402
 from system import run  # noqa: E402
 
-OPTIONS = None
 PACKAGE = "midge-broker"
 FILES = {
     "etc/midge/midge.conf": 0o644,
@@ -170,7 +169,4 @@ class TestPackage(unittest.TestCase):
 
 if __name__ == "__main__":
     system.enter()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("build")

@@ -1,7 +1,6 @@
 """The service under a real systemd, in a system of its own: the package is installed there, and the unit does what it says.
 Takes root."""
 
-import argparse
 import os
 import pathlib
 import re
@@ -9,13 +8,13 @@ import sys
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "interop"), str(ROOT / "process"), str(ROOT / "service")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+import case  # noqa: E402
 import system  # noqa: E402
 import wire  # noqa: E402
+from case import OPTIONS  # noqa: E402
 from process import DEADLINE_S  # noqa: E402
 
-OPTIONS = None
 ADDRESS = ("127.0.0.1", 1883)
 CONFIG = "/etc/midge/conf.d/test.conf"
 
@@ -127,7 +126,4 @@ class TestSystemd(unittest.TestCase):
 
 if __name__ == "__main__":
     system.enter()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("build")

@@ -1,6 +1,5 @@
 """The systemd unit: systemd accepts it, it leaves little to an intruder, and Midge can do all of its work under it."""
 
-import argparse
 import os
 import pathlib
 import re
@@ -12,10 +11,11 @@ import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "process")]
+import case  # noqa: E402
 import confine  # noqa: E402
+from case import OPTIONS  # noqa: E402
 
-OPTIONS = None
 EXPOSURE_MAX = 15  # tenths, of 100; a unit without any protection has 96
 DEADLINE_S = 600
 # Who runs the service is not root.
@@ -113,7 +113,4 @@ class TestConfined(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    OPTIONS, rest = parser.parse_known_args()
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2, warnings="ignore")
+    case.main("build")
