@@ -190,7 +190,7 @@ static void packet_done(struct midge *b, midge_index connection, uint32_t size)
         c->suback = 0;
     }
     c->replies_count--;
-    c->replies_first = c->replies_count == 0 ? 0 : (uint8_t)((c->replies_first + 1u) % b->config.limits.replies);
+    c->replies_first = (uint8_t)(c->replies_count == 0 ? 0 : (c->replies_first + 1u) % b->config.limits.replies);
 }
 
 uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t sent)
