@@ -3,7 +3,7 @@
 #include "events.h"
 #include "record.h"
 
-enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = 4 + MIDGE_REPLY_CODES_MAX };
+enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = MIDGE_HEADER_SIZE_MAX + 2 + MIDGE_REPLY_CODES_MAX };
 
 /* The first entries of all rings lie together, then the second ones, and so on: most rings never hold more than one or two. */
 static struct midge_reply *slot(const struct midge *b, midge_index connection, uint32_t index)
@@ -71,6 +71,11 @@ static bool is_stored_suback(const struct midge_reply *reply)
     return reply->type == MIDGE_PACKET_SUBACK;
 }
 
+static uint8_t first_byte(uint32_t type)
+{
+    return (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
+}
+
 /* How many packets a reply stands for. */
 static uint32_t packets_of(const struct midge_reply *reply)
 {
@@ -78,70 +83,32 @@ static uint32_t packets_of(const struct midge_reply *reply)
     return type == MIDGE_PACKET_CONNACK || type == MIDGE_PACKET_SUBACK ? 1 : reply->count;
 }
 
-/* Writes packet `index` of a reply that is not a stored SUBACK. Returns its size, PACKET_MAX at most. */
-static uint32_t write_packet(const struct midge_reply *reply, uint32_t index, uint8_t *to)
+/* Writes packet `index` of a reply; of a stored SUBACK what comes before the codes. Returns how many bytes, PACKET_MAX at most;
+ * *size is that of the whole packet. */
+static uint32_t write_packet(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
+                             uint32_t index, uint8_t *to, uint32_t *size)
 {
     uint32_t type = reply->type & TYPE_MASK;
     uint32_t codes = (uint32_t)reply->type >> 4;
-    to[0] = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
-    to[1] = 2;
-    switch (type) {
-    case MIDGE_PACKET_PINGRESP:
-        to[1] = 0;
-        return 2;
-    case MIDGE_PACKET_CONNACK:
-        to[2] = (uint8_t)reply->id;
-        to[3] = reply->count;
-        return 4;
-    case MIDGE_PACKET_SUBACK:
-        to[1] = (uint8_t)(2 + codes);
-        midge_put_u16(to + 2, reply->id);
-        for (uint32_t i = 0; i < codes; i++) {
-            uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
-            to[4 + i] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
-        }
-        return 4 + codes;
-    default:
-        midge_put_u16(to + 2, (uint16_t)(reply->id + index));
-        return 4;
+    uint32_t remaining = 2;
+    if (type == MIDGE_PACKET_PINGRESP) {
+        remaining = 0;
+    } else if (type == MIDGE_PACKET_SUBACK) {
+        remaining = 2 + (codes == 0 ? midge_message_at(&b->store, c->suback)->size : codes);
     }
-}
-
-/* The fixed header and the identifier of a stored SUBACK. */
-static uint32_t write_suback_head(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
-                                  uint8_t *to)
-{
-    uint32_t codes = midge_message_at(&b->store, c->suback)->size;
-    uint32_t size = midge_header_encode(to, MIDGE_PACKET_SUBACK << 4, 2 + codes);
-    midge_put_u16(to + size, reply->id);
-    return size + 2;
-}
-
-static uint32_t copy_from(const uint8_t *packet, uint32_t packet_size, uint32_t offset, uint8_t *to, uint32_t room)
-{
-    uint32_t part = midge_min(packet_size - offset, room);
-    memcpy(to, packet + offset, part);
-    return part;
-}
-
-static uint32_t encode_stored(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
-                              uint32_t offset, uint8_t *to, uint32_t room)
-{
-    uint8_t head[MIDGE_HEADER_SIZE_MAX + 2];
-    uint32_t head_size = write_suback_head(b, c, reply, head);
-    uint32_t done = 0;
-    if (offset < head_size) {
-        done = copy_from(head, head_size, offset, to, room);
-        offset += done;
+    uint32_t head = midge_header_encode(to, first_byte(type), remaining);
+    *size = head + remaining;
+    if (type == MIDGE_PACKET_CONNACK) {
+        to[head] = (uint8_t)reply->id;
+        to[head + 1] = reply->count;
+    } else {
+        midge_put_u16(to + head, (uint16_t)(reply->id + index));
     }
-    if (done < room && offset >= head_size) {
-        struct midge_reader reader;
-        midge_reader_message(&reader, &b->store, c->suback, offset - head_size);
-        uint32_t part = midge_min(reader.size, room - done);
-        midge_reader_copy(&reader, to + done, part);
-        done += part;
+    for (uint32_t i = 0; i < codes; i++) {
+        uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
+        to[head + 2 + i] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
     }
-    return done;
+    return is_stored_suback(reply) ? head + 2 : *size;
 }
 
 uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
@@ -149,18 +116,26 @@ uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uin
     const struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t done = 0;
     uint32_t offset = c->output_reply ? c->output_offset : 0;
-    for (uint32_t i = 0; i < c->replies_count && done < size; i++) {
+    for (uint32_t i = 0; i < c->replies_count; i++) {
         const struct midge_reply *reply = slot(b, connection, i);
-        if (is_stored_suback(reply)) {
-            done += encode_stored(b, c, reply, offset, buffer + done, size - done);
-            offset = 0;
-            continue;
-        }
         uint32_t packets = packets_of(reply);
         for (uint32_t k = 0; k < packets && done < size; k++) {
             uint8_t packet[PACKET_MAX];
-            uint32_t packet_size = write_packet(reply, k, packet);
-            done += copy_from(packet, packet_size, offset, buffer + done, size - done);
+            uint32_t whole;
+            uint32_t head = write_packet(b, c, reply, k, packet, &whole);
+            if (offset < head) {
+                uint32_t part = midge_min(head - offset, size - done);
+                memcpy(buffer + done, packet + offset, part);
+                done += part;
+                offset += part;
+            }
+            if (offset >= head && offset < whole) {
+                struct midge_reader codes;
+                midge_reader_message(&codes, &b->store, c->suback, offset - head);
+                uint32_t part = midge_min(whole - offset, size - done);
+                midge_reader_copy(&codes, buffer + done, part);
+                done += part;
+            }
             offset = 0;
         }
     }
@@ -175,9 +150,8 @@ static void packet_done(struct midge *b, midge_index connection, uint32_t size)
     uint32_t type = reply->type & TYPE_MASK;
     b->metrics.packets_sent++;
     uint16_t id = type == MIDGE_PACKET_CONNACK ? 0 : reply->id;
-    uint8_t first = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
     uint8_t code = type == MIDGE_PACKET_CONNACK ? reply->count : 0;
-    midge_trace(b, MIDGE_LOG_SENT, connection, first, id, (struct midge_view){0}, size, code);
+    midge_trace(b, MIDGE_LOG_SENT, connection, first_byte(type), id, (struct midge_view){0}, size, code);
     c->output_offset = 0;
     c->output_reply = false;
     if (packets_of(reply) > 1) {
@@ -199,9 +173,8 @@ uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t se
     while (sent > 0 && c->replies_count > 0) {
         const struct midge_reply *reply = slot(b, connection, 0);
         uint8_t packet[PACKET_MAX];
-        uint32_t size = is_stored_suback(reply)
-                            ? write_suback_head(b, c, reply, packet) + midge_message_at(&b->store, c->suback)->size
-                            : write_packet(reply, 0, packet);
+        uint32_t size;
+        write_packet(b, c, reply, 0, packet, &size);
         uint32_t left = size - (c->output_reply ? c->output_offset : 0);
         if (sent < left) {
             c->output_offset = size - left + sent;
