@@ -55,7 +55,7 @@ static bool take_level(struct span *rest, struct span *level)
     return true;
 }
 
-static bool matches(struct span filter, struct span topic)
+bool world_matches(struct span filter, struct span topic)
 {
     struct span filter_level;
     struct span topic_level;
@@ -76,7 +76,8 @@ bool world_authorize(void *context, uint32_t who, enum midge_action action, stru
     struct world *world = context;
     for (const struct acl *acl = world->acls; acl != NULL; acl = acl->next) {
         if (acl->who == who && acl->action == action &&
-            (action == MIDGE_SUBSCRIBE ? span_equal(acl->filter, from_view(topic)) : matches(acl->filter, from_view(topic)))) {
+            (action == MIDGE_SUBSCRIBE ? span_equal(acl->filter, from_view(topic))
+                                       : world_matches(acl->filter, from_view(topic)))) {
             return false;
         }
     }
@@ -96,6 +97,9 @@ void world_log(void *context, const struct midge_log *log)
         world->last_record->next = record;
     }
     world->last_record = record;
+    if (log->event == MIDGE_LOG_SESSION_GONE) {
+        ledger_session_gone(world, record->client_id);
+    }
     char id[80];
     char topic[160];
     world_trace(world, "    log %s %s client=%s topic=%s size=%u limit=%u code=%u", log_event_name(log->event),

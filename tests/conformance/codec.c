@@ -263,6 +263,7 @@ static bool decode_client_connect(struct span body, struct client_packet *packet
     body = (struct span){body.bytes + 4, body.size - 4};
     packet->retain = (flags & 0x24u) == 0x24u;
     packet->qos = flags >> 3 & 3u;
+    packet->clean = (flags & 2u) != 0;
     return decode_string(&body, &packet->client_id) && ((flags & 4u) == 0 || decode_string(&body, &packet->topic));
 }
 
@@ -276,7 +277,7 @@ long decode_from_client(struct span in, struct client_packet *packet)
     if (in.size - (size_t)header_size < remaining_length) {
         return 0;
     }
-    *packet = (struct client_packet){.type = in.bytes[0] >> 4};
+    *packet = (struct client_packet){.type = in.bytes[0] >> 4, .whole = {in.bytes, (size_t)header_size + remaining_length}};
     struct span body = {in.bytes + header_size, remaining_length};
     bool right = true;
     if (packet->type == CONNECT) {
@@ -287,11 +288,12 @@ long decode_from_client(struct span in, struct client_packet *packet)
         right = decode_string(&body, &packet->topic) && (packet->qos == 0 || body.size >= 2);
         if (right && packet->qos > 0) {
             packet->id = (uint16_t)decode_16(body.bytes);
-            body.size -= 2;
+            body = (struct span){body.bytes + 2, body.size - 2};
         }
-        packet->payload_size = body.size;
+        packet->payload = body;
     } else if (body.size >= 2) {
         packet->id = (uint16_t)decode_16(body.bytes);
+        packet->payload = (struct span){body.bytes + 2, body.size - 2};
     }
-    return right ? (long)((size_t)header_size + remaining_length) : -1;
+    return right ? (long)packet->whole.size : -1;
 }

@@ -71,11 +71,13 @@ long decode_from_server(struct span in, struct packet *packet, const char **why)
 struct client_packet {
     unsigned type;
     bool retain;
+    bool clean; /* of a CONNECT */
     unsigned qos;
     uint16_t id;
     struct span topic;     /* of a PUBLISH; the will's of a CONNECT */
     struct span client_id; /* of a CONNECT */
-    size_t payload_size;
+    struct span payload;   /* of a PUBLISH; of others what stands behind the packet identifier */
+    struct span whole;
 };
 
 /* Like decode_from_server for the other direction, without checks: -1 where the packet makes no sense. */

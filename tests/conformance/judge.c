@@ -201,6 +201,9 @@ bool judge_deviation(struct run *run)
     if (world->broken) {
         return false;
     }
+    if (run->overruled) {
+        return true;
+    }
     check_deliveries(run);
     bool excused = room_was_wanted(world);
     if (!excused && someone_waits(world)) {
@@ -233,7 +236,7 @@ void judge_counters(struct run *run)
                         (unsigned long long)metrics.drops[i], reason_name(reason));
         }
     }
-    if (run->options->refuse && !run->sets_overflow) {
+    if (run->options->refuse) {
         check_nothing_acknowledged_lost(run);
     }
 }
@@ -256,5 +259,8 @@ void judge_end(struct run *run)
 {
     struct world *world = &run->world;
     check_waits_end(run);
+    if (run->options->refuse) {
+        ledger_settle(world);
+    }
     world_conclude(world, run->options->expire || world->users != NULL);
 }

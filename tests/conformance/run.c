@@ -27,15 +27,22 @@ void run_misread(const struct run *run, const char *what)
     exit(2);
 }
 
+static void refuse(struct run *run, struct midge_policy *policy)
+{
+    if (run->options->refuse) {
+        policy->overflow_qos12 = policy->overflow_offline = MIDGE_REFUSE;
+    }
+}
+
 static void start(struct run *run, struct midge_config *config)
 {
     settings_bound(&config->limits, &run->options->ceiling);
     if (run->options->queued_messages_max > 0) {
         config->policy.queued_messages_max = run->options->queued_messages_max;
     }
-    if (run->options->refuse && !run->sets_overflow) {
-        config->policy.overflow_qos12 = config->policy.overflow_offline = MIDGE_REFUSE;
-    }
+    refuse(run, &config->policy);
+    run->world.ledger.kept = run->options->refuse;
+    run->world.audit_every = run->options->audit_every;
     world_start(&run->world, config, run->options->delivery);
     run->started = true;
 }
@@ -212,6 +219,7 @@ static void broker_publishes(struct run *run)
 
 static void change_policy(struct run *run)
 {
+    refuse(run, &run->world.config.policy);
     if (!midge_set_policy(run->world.broker, &run->world.config.policy, NULL)) {
         run_misread(run, "midge_set_policy refuses it");
     }
@@ -286,7 +294,18 @@ static void play(struct run *run)
     }
 }
 
-enum outcome run_scenario(const struct run_options *options, char *message, size_t message_size, struct midge_limits *used)
+static void note_peaks(struct run *run, struct run_memory *memory)
+{
+    struct midge_metrics metrics = {0};
+    if (run->world.broker != NULL) {
+        midge_metrics(run->world.broker, &metrics);
+    }
+    for (int i = 0; i < MIDGE_POOL_COUNT; i++) {
+        memory->peaks[i] = metrics.pools[i].peak;
+    }
+}
+
+enum outcome run_scenario(const struct run_options *options, char *message, size_t message_size, struct run_memory *memory)
 {
     struct run run = {.options = options};
     enum outcome outcome = PASSED;
@@ -295,6 +314,7 @@ enum outcome run_scenario(const struct run_options *options, char *message, size
     if (!run.deviated && !run.world.broken) {
         check_leftovers(&run);
     }
+    note_peaks(&run, memory);
     if (!run.world.broken) {
         judge_counters(&run);
     }
@@ -305,7 +325,7 @@ enum outcome run_scenario(const struct run_options *options, char *message, size
         run.step = NULL;
         judge_end(&run);
     }
-    *used = run.world.config.limits;
+    memory->limits = run.world.config.limits;
     if (run.world.broken) {
         (void)snprintf(message, message_size, "%s:%d: %s\n        %s%s%s", options->scenario->file,
                        run.step != NULL ? run.step->line : options->scenario->line,

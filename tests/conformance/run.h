@@ -10,7 +10,9 @@ struct run_options {
     struct midge_limits ceiling;  /* bounds the usual limits and those that the scenario asks for */
     uint32_t queued_messages_max; /* 0: as the scenario says */
     bool tolerant;                /* a refusal, close or counted loss for want of room may end the scenario */
-    bool refuse;                  /* MIDGE_REFUSE is the policy for QoS 1 and 2: nothing acknowledged may be lost */
+    bool refuse;                  /* MIDGE_REFUSE is the policy for QoS 1 and 2: nothing acknowledged may be lost (ledger.h).
+                                     Where the scenario has other policies, what it expects is then of no interest */
+    unsigned audit_every;         /* as in struct world */
     bool expire;                  /* clean up by session expiry rather than by clean sessions */
     FILE *trace;
 };
@@ -28,13 +30,19 @@ struct run {
     bool deviated;     /* something expected did not happen: limits may excuse it */
     bool out_of_order; /* ... when it was expected, but it is there */
     bool started;
-    bool sets_overflow; /* the scenario chooses its overflow policies itself */
+    bool overruled; /* the scenario's own overflow policies gave way to MIDGE_REFUSE */
     bool asked_drops[MIDGE_REASON_COUNT];
     char message[900];
 };
 
-/* `message` gets at least one byte; it says where and what where the outcome is not PASSED. *used gets the limits in force. */
-enum outcome run_scenario(const struct run_options *options, char *message, size_t message_size, struct midge_limits *used);
+/* The limits that were in force, and how much of each pool was in use at the most. */
+struct run_memory {
+    struct midge_limits limits;
+    uint32_t peaks[MIDGE_POOL_COUNT];
+};
+
+/* `message` gets at least one byte; it says where and what where the outcome is not PASSED. */
+enum outcome run_scenario(const struct run_options *options, char *message, size_t message_size, struct run_memory *memory);
 
 /* run.c, for the other files of the runner. */
 void run_deviate(struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -68,6 +76,10 @@ size_t settings_limit_count(void);
 const char *settings_limit_name(size_t i);
 uint32_t *settings_limit(struct midge_limits *limits, size_t i);
 uint32_t settings_limit_least(size_t i);
+/* From one valid value to the next. */
+uint32_t settings_limit_step(size_t i);
+/* Of how many entries the scenario had need, 0 where this limit is not that of a pool. */
+uint32_t settings_limit_peak(const struct run_memory *memory, size_t i);
 size_t settings_policy_count(void);
 unsigned long settings_policy_get(const struct midge_policy *policy, size_t i);
 void settings_policy_set(struct midge_policy *policy, size_t i, unsigned long value);

@@ -8,18 +8,33 @@ struct limit_row {
     size_t offset;
     uint32_t least;
     uint32_t usual;
+    uint32_t step;
+    int pool; /* enum midge_pool_id, or none */
 };
+
+enum { no_pool = -1 };
 
 /* The usual limits leave every scenario room that does not ask for less. */
 static const struct limit_row limit_rows[] = {
-#define ROW(field, least, usual)                                                                                               \
+#define ROW(field, least, usual, step, pool)                                                                                   \
     {                                                                                                                          \
-#field, offsetof(struct midge_limits, field), least, usual                                                             \
+#field, offsetof(struct midge_limits, field), least, usual, step, pool                                                 \
     }
-    ROW(clients, 1, 16),       ROW(handshakes, 1, 4),        ROW(sessions, 1, 24),      ROW(subscriptions, 0, 128),
-    ROW(filter_nodes, 0, 512), ROW(topic_nodes, 0, 256),     ROW(names, 0, 512),        ROW(name_size, 8, 32),
-    ROW(deliveries, 1, 512),   ROW(qos2_identifiers, 1, 64), ROW(blocks, 4, 1024),      ROW(block_size, 64, 128),
-    ROW(replies, 4, 16),       ROW(scratch_size, 64, 2048),  ROW(topic_levels, 1, 200),
+    ROW(clients, 1, 16, 1, no_pool),
+    ROW(handshakes, 1, 4, 1, no_pool),
+    ROW(sessions, 1, 24, 1, MIDGE_POOL_SESSIONS),
+    ROW(subscriptions, 0, 128, 1, MIDGE_POOL_SUBSCRIPTIONS),
+    ROW(filter_nodes, 0, 512, 1, MIDGE_POOL_FILTER_NODES),
+    ROW(topic_nodes, 0, 256, 1, MIDGE_POOL_TOPIC_NODES),
+    ROW(names, 0, 512, 1, MIDGE_POOL_NAMES),
+    ROW(name_size, 8, 32, 4, no_pool),
+    ROW(deliveries, 1, 512, 1, MIDGE_POOL_DELIVERIES),
+    ROW(qos2_identifiers, 1, 64, 1, MIDGE_POOL_QOS2_IDENTIFIERS),
+    ROW(blocks, 4, 1024, 1, MIDGE_POOL_BLOCKS),
+    ROW(block_size, 64, 128, 8, no_pool),
+    ROW(replies, 4, 16, 1, no_pool),
+    ROW(scratch_size, 64, 2048, 8, no_pool),
+    ROW(topic_levels, 1, 200, 1, no_pool),
 #undef ROW
 };
 
@@ -75,6 +90,16 @@ const char *settings_limit_name(size_t i)
 uint32_t settings_limit_least(size_t i)
 {
     return limit_rows[i].least;
+}
+
+uint32_t settings_limit_step(size_t i)
+{
+    return limit_rows[i].step;
+}
+
+uint32_t settings_limit_peak(const struct run_memory *memory, size_t i)
+{
+    return limit_rows[i].pool == no_pool ? 0 : memory->peaks[limit_rows[i].pool];
 }
 
 uint32_t *settings_limit(struct midge_limits *limits, size_t i)
@@ -185,7 +210,7 @@ static unsigned long policy_value(struct run *run, const struct policy_row *row,
     }
     for (unsigned i = 0; i < 4; i++) {
         if (span_is(word->value, overflows[i])) {
-            run->sets_overflow = true;
+            run->overruled = run->overruled || (run->options->refuse && i != MIDGE_REFUSE);
             return i;
         }
     }

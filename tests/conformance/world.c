@@ -123,6 +123,7 @@ static void forget_connection(struct world *world, struct client *client)
     world->cut = world->cut || client->output.size > 0 || client->has_output;
     client->open = false;
     client->output.size = client->input.size = client->held.size = 0;
+    ledger_ended(world, client);
     midge_disconnected(world->broker, client->handle);
 }
 
@@ -169,6 +170,7 @@ static void remember_sent(struct world *world, struct client *client, struct spa
             ids_set(client->in_flight, packet.id, false);
         }
         ids_set(client->used_ids, packet.id, true);
+        ledger_sent(world, client, &packet);
         bytes = (struct span){bytes.bytes + size, bytes.size - (size_t)size};
         at += (size_t)size;
     }
@@ -250,6 +252,7 @@ static void take_packet(struct world *world, struct client *client, struct packe
     if (packet->type == CONNACK && packet->return_code == 0 && packet->session_present == 0) {
         memset(client->in_flight, 0, sizeof client->in_flight);
     }
+    ledger_received(world, client, packet);
     if (packet->type == PUBLISH) {
         note_publish(world, client, packet);
     }

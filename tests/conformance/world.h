@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "codec.h"
+#include "ledger.h"
 #include "midge.h"
 #include "script.h"
 #include "util.h"
@@ -61,6 +62,7 @@ struct client {
     uint8_t in_flight[8192];       /* identifiers of received QoS 1 and 2 messages not acknowledged to the end, a bit each */
     uint8_t used_ids[8192];        /* identifiers it ever sent */
     uint16_t next_id;
+    struct ledger_page page;
 };
 
 struct user {
@@ -98,6 +100,7 @@ struct world {
     struct user *users;
     struct acl *acls;
     struct binding *bindings;
+    struct ledger ledger;
     struct span *client_ids; /* of every CONNECT that was sent */
     size_t client_id_count;
     struct midge_metrics before; /* as they were after midge_init */
@@ -151,6 +154,8 @@ void ids_set(uint8_t *ids, uint16_t id, bool in);
 /* callbacks.c: what the broker asks and says. */
 enum midge_verdict world_authenticate(void *context, const struct midge_login *login, uint32_t *who);
 bool world_authorize(void *context, uint32_t who, enum midge_action action, struct midge_view topic);
+/* Whether the filter matches the topic, by its levels alone. */
+bool world_matches(struct span filter, struct span topic);
 void world_log(void *context, const struct midge_log *record);
 const char *reason_name(enum midge_reason reason);
 const char *log_event_name(enum midge_log_event event);

@@ -280,7 +280,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < script.count; i++) {
         char message[1600];
-        struct midge_limits used;
+        struct run_memory used;
         struct run_options options = {.scenario = &script.scenarios[i], .delivery = {"whole", 0, 65536, false}};
         options.ceiling = settings_unbounded();
         seed.size = texts.size = 0;

@@ -23,7 +23,7 @@ struct counts {
 static void play(const struct scenario *scenario, const struct delivery *delivery, bool usual, struct counts *counts)
 {
     static char message[1600];
-    struct midge_limits used;
+    struct run_memory used;
     struct run_options options = {.scenario = scenario, .delivery = *delivery, .tolerant = !usual};
     enum outcome outcome;
 
