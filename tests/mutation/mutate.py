@@ -153,6 +153,20 @@ def check(builder, mutation, seeds):
     return noticed
 
 
+def shrink(builder, mutation, seeds):
+    """The simulator finds the few steps that a mutation needs, and replays them: True if it does."""
+    folder = builder.build(mutation)
+    done = run([str(folder / "sim"), "--seed", "1", "--count", str(seeds), "--shrink"], CPU_SECONDS)
+    shutil.rmtree(folder)
+    match = re.search(r"^seed \d+ fails, and so do (\d+) of its (\d+) steps:", done.stdout, re.M)
+    end = done.stdout.strip().splitlines()[-1]
+    print(match.group(0) if match else done.stdout, end, sep="\n")
+    if not match or done.returncode == 0:
+        return False
+    # What is told last is how those steps fail, not that they pass.
+    return 0 < int(match.group(1)) <= int(match.group(2)) // 100 and not end.startswith("seed ")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compiler", required=True)
@@ -161,11 +175,14 @@ def main():
     parser.add_argument("--conformance", required=True, help="file with the objects of the conformance runner")
     parser.add_argument("--work", required=True, help="folder for what is built")
     parser.add_argument("--seeds", type=int, default=120, help="of the simulator, for each mutation")
+    parser.add_argument("--shrink", action="store_true", help="only see whether sim --shrink finds the steps that matter")
     parser.add_argument("names", nargs="*", help="mutations; all if none is given")
     arguments = parser.parse_args()
     mutations = parse(HERE / "mutations.txt")
     chosen = [mutation for mutation in mutations if not arguments.names or mutation.name in arguments.names]
     builder = Builder(arguments)
+    if arguments.shrink:
+        sys.exit(0 if chosen and all([shrink(builder, mutation, arguments.seeds) for mutation in chosen]) else 1)
     none = Mutation("none", "no bug at all", [])
     noticed = simulator(builder.build(none) / "sim", arguments.seeds)
     if noticed:

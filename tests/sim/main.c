@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,11 +57,30 @@ static void on_crash(int number)
     raise(number);
 }
 
+static void handle_crashes(void (*handler)(int))
+{
+    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        signal(signals[i], handler);
+    }
+}
+
+/* Runs in a process of its own and says nothing: an assertion of the broker is a failure like any other. */
 static bool fails(const struct options *options, const uint8_t *skipped)
 {
-    bool failed = !simulation_run(&world, options, skipped);
-    simulation_free(&world);
-    return failed;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0) {
+        perror("fork");
+        exit(2);
+    }
+    if (child == 0) {
+        handle_crashes(SIG_DFL);
+        _exit(simulation_run(&world, options, skipped) ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status != 0;
 }
 
 /* Leaves out ever smaller stretches of steps, as long as what is left still fails. */
@@ -88,7 +108,7 @@ static void shrink(const struct options *options)
     for (uint32_t i = 0; i < options->steps; i++) {
         left += !skipped[i];
     }
-    printf("\nshrunk to %u of %u steps:\n", left, options->steps);
+    printf("\nseed %llu fails, and so do %u of its %u steps:\n", (unsigned long long)options->seed, left, options->steps);
     struct options loud = *options;
     loud.trace = true;
     loud.trace_live = true;
@@ -101,7 +121,7 @@ static void shrink(const struct options *options)
 }
 
 /* Tells what failed; the simulation is run again, in order to trace it. */
-static void report(const struct options *options, bool shrinking)
+static void report(const struct options *options)
 {
     printf("\nFAILED: seed %llu, %s\n", (unsigned long long)options->seed, world.failure);
     printf("replay: sim --seed %llu --steps %u --trace\n", (unsigned long long)options->seed, options->steps);
@@ -114,13 +134,14 @@ static void report(const struct options *options, bool shrinking)
         printf("%s\n", world.failure);
         simulation_free(&world);
     }
-    if (shrinking) {
-        shrink(options);
-    }
 }
 
 static bool run_seed(const struct options *options, bool shrinking, struct totals *totals)
 {
+    if (shrinking && fails(options, NULL)) {
+        shrink(options);
+        return false;
+    }
     double start = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
     bool passed = simulation_run(&world, options, NULL);
     double seconds = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
@@ -132,7 +153,7 @@ static bool run_seed(const struct options *options, bool shrinking, struct total
     totals->checks += world.checks;
     totals->audits += world.audits;
     if (!passed) {
-        report(options, shrinking);
+        report(options);
         return false;
     }
     printf("seed %llu: %s, %u clients, %u steps, %llu events, %llu published, %llu delivered, %.2f s\n",
@@ -229,10 +250,7 @@ int main(int count, char **words)
     struct totals totals = {0};
     parse(count, words, &arguments);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        signal(signals[i], on_crash);
-    }
+    handle_crashes(on_crash);
     bool passed = true;
     if (arguments.file != NULL) {
         passed = run_file(arguments.file, arguments.options, arguments.shrinking, &totals);
