@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* What one connection may do in one turn before the others have theirs. */
-#define READ_BYTES_MAX (4u * MIDGE_READ_SIZE)
+#define READ_BYTES_MAX (2u * MIDGE_READ_SIZE)
 #define WRITE_BYTES_MAX 262144u
 
 #define OUTPUT_SIZE 65536u

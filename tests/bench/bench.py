@@ -78,7 +78,7 @@ class Bench:
         lines = [f"listener {port} 127.0.0.1", *scenarios.CONFIG, *scenario.config]
         if program == "midge":
             lines += scenario.midge_config
-        config = pathlib.Path(folder) / f"{program}.conf"
+        config = pathlib.Path(folder) / "broker.conf"
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         process = subprocess.Popen(
             self.commands[program](str(config), port),

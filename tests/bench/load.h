@@ -20,7 +20,7 @@
     X(messages, 0, "of each publisher that count; a tenth more come before them")                                              \
     X(window, 0, "messages of a publisher on their way; 0: no bound")                                                          \
     X(rate, 0, "messages of each publisher in a second; 0: as fast as possible")                                               \
-    X(flood, 0, "1: one more client publishes as fast as it can, and one more reads that")                                     \
+    X(flood, 0, "1: a process beside this one publishes as fast as it can, and reads that")                                    \
     X(retained, 0, "messages retained before a newcomer subscribes to all of them")                                            \
     X(idle, 0, "clients that connect and do no more than subscribe")                                                           \
     X(shared_filter, 0, "1: they all have the same filter; else each has one of its own")
@@ -50,6 +50,10 @@ void bench_traffic_open(struct bench_load *load);
 void bench_traffic_run(struct bench_load *load);
 void bench_traffic_packet(struct bench_load *load, const struct bench_client *client, const struct bench_view *packet);
 void bench_traffic_handled(struct bench_load *load, const struct bench_client *client);
+
+/* flood.c: starts a process with one client that publishes without end and one that reads that. It runs when this one does not,
+ * so that what it does is not measured, and ends with it. Returns the number of messages that came through, as it grows. */
+const uint64_t *bench_flood_start(const struct bench_load *load);
 
 /* setup.c: connections, subscriptions and retained messages, and what they cost. */
 void bench_setup_clients(struct bench_load *load);

@@ -83,9 +83,8 @@ static uint32_t subscribe_all(struct bench_load *load, uint32_t subscriber)
 void bench_setup_clients(struct bench_load *load)
 {
     const struct bench_options *options = &load->options;
-    uint32_t flood = options->publishers + options->subscribers;
     uint32_t before = load->subacks, sent = 0;
-    connect_range(load, 0, flood + (options->flood > 0 ? 2 : 0));
+    connect_range(load, 0, options->publishers + options->subscribers);
     uint64_t rss = bench_process_rss((int)options->pid);
     for (uint32_t i = 0; i < options->subscribers; i++) {
         sent += subscribe_all(load, i);
@@ -97,10 +96,6 @@ void bench_setup_clients(struct bench_load *load)
         printf("subscription_bytes %.1f\n",
                (double)(bench_process_rss((int)options->pid) - rss) / (double)options->subscriptions);
     }
-    if (options->flood > 0) {
-        subscribe(load, flood + 1, "flood", 0);
-        wait_until(load, &load->subacks, before + sent + 1);
-    }
 }
 
 /* The idle clients come: how fast, and what each costs. */
@@ -109,7 +104,7 @@ void bench_setup_idle(struct bench_load *load)
     const struct bench_options *options = &load->options;
     int pid = (int)options->pid;
     char filter[32];
-    uint32_t first = options->publishers + options->subscribers + (options->flood > 0 ? 2 : 0), before = load->subacks;
+    uint32_t first = options->publishers + options->subscribers, before = load->subacks;
     settle(load);
     uint64_t rss = bench_process_rss(pid), cpu_ns = bench_process_cpu_ns(pid), start_ns = bench_clock_ns();
     connect_range(load, first, options->idle);

@@ -33,7 +33,6 @@ static struct {
     uint64_t started_ns, paced; /* messages sent by the clock in this phase, and since when */
     uint64_t *latencies_ns;
     uint64_t latency_count;
-    uint64_t flooded; /* deliveries of the flood */
     uint64_t rss_max, memory_again_ns;
     uint8_t *scratch;
 } t;
@@ -149,18 +148,6 @@ static uint64_t publish_paced(struct bench_load *load)
     }
 }
 
-static void flood(struct bench_load *load)
-{
-    struct bench_client *client = &load->net.clients[load->options.publishers + load->options.subscribers];
-    if (!bench_client_busy(client)) {
-        size_t size = 0;
-        while (size < CHUNK_SIZE) {
-            size += bench_put_publish(t.scratch + size, "flood", 0, false, 0, load->options.payload) + load->options.payload;
-        }
-        bench_client_send(&load->net, client, t.scratch, size);
-    }
-}
-
 /* ---- Arriving --------------------------------------------------------------------------------------------------------- */
 
 static void check_topic(const struct bench_load *load, const struct bench_view *packet, const char *topic)
@@ -216,8 +203,6 @@ void bench_traffic_packet(struct bench_load *load, const struct bench_client *cl
     if (packet->type == BENCH_PUBACK && number < load->options.publishers) {
         t.publishers[number].acknowledged++;
         list(number);
-    } else if (packet->type == BENCH_PUBLISH && number >= load->options.publishers + load->options.subscribers) {
-        t.flooded++;
     } else if (packet->type == BENCH_PUBLISH) {
         check_delivery(load, client, packet);
         if (packet->qos == 1) {
@@ -280,9 +265,6 @@ static uint64_t run_phase(struct bench_load *load, uint32_t messages)
         } else {
             publish_listed(load);
         }
-        if (load->options.flood > 0) {
-            flood(load);
-        }
         (void)bench_clients_turn(&load->net, until_ns);
         watch_memory(load);
         uint64_t now_ns = bench_clock_ns();
@@ -329,9 +311,10 @@ void bench_traffic_run(struct bench_load *load)
 {
     int pid = (int)load->options.pid;
     uint32_t messages = load->options.messages;
+    const uint64_t *flood = load->options.flood > 0 ? bench_flood_start(load) : NULL;
     run_phase(load, messages / 10 > 0 ? messages / 10 : 1);
     settle(load);
-    uint64_t rss = bench_process_rss(pid), arrived = t.arrived, flooded = t.flooded;
+    uint64_t rss = bench_process_rss(pid), arrived = t.arrived, flooded = flood != NULL ? *flood : 0;
     uint64_t cpu_ns = bench_process_cpu_ns(pid), load_ns = own_cpu_ns(), start_ns = bench_clock_ns();
     t.rss_max = rss;
     uint64_t end_ns = run_phase(load, messages);
@@ -343,8 +326,8 @@ void bench_traffic_run(struct bench_load *load)
            (uint64_t)messages * load->options.publishers * t.copies - arrived);
     printf("wall_ns %" PRIu64 "\ncpu_ns %" PRIu64 "\nload_ns %" PRIu64 "\n", end_ns - start_ns, cpu_ns, load_ns);
     printf("rss %" PRIu64 "\nrss_max %" PRIu64 "\nall_deliveries %" PRIu64 "\n", rss, t.rss_max, t.arrived);
-    if (load->options.flood > 0) {
-        printf("flooded %" PRIu64 "\n", t.flooded - flooded);
+    if (flood != NULL) {
+        printf("flooded %" PRIu64 "\n", *flood - flooded);
     }
     if (load->options.rate > 0 && t.latency_count > 0) {
         print_latencies();
