@@ -61,17 +61,23 @@ void bench_client_connect(struct bench_clients *clients, uint32_t number, uint16
 {
     struct bench_client *client = &clients->clients[number];
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int yes = 1;
-    /* The end is a reset: thousands of connections in TIME_WAIT would be in the way of the next run. */
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     client->number = number;
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client->fd < 0 || connect(client->fd, (const struct sockaddr *)&to, sizeof(to)) != 0 ||
-        setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
-        setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) != 0) {
+    if (client->fd < 0 || connect(client->fd, (const struct sockaddr *)&to, sizeof(to)) != 0) {
         bench_fail("client %u cannot connect: %s", number, strerror(errno));
     }
     watch(clients, client, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+void bench_client_prepare(const struct bench_client *client)
+{
+    int yes = 1;
+    /* The end is a reset: thousands of connections in TIME_WAIT would be in the way of the next run. */
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
+        setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) != 0) {
+        bench_fail("client %u: %s", client->number, strerror(errno));
+    }
 }
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------------- */

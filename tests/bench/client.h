@@ -31,6 +31,8 @@ void bench_clients_open(struct bench_clients *clients, uint32_t count);
 
 /* Opens the TCP connection of a client to 127.0.0.1. */
 void bench_client_connect(struct bench_clients *clients, uint32_t number, uint16_t port);
+/* Sets what a connection needs for messages: apart, since it would be measured with the time that connecting takes. */
+void bench_client_prepare(const struct bench_client *client);
 
 /* Sends bytes, or keeps them until the kernel has room. */
 void bench_client_send(struct bench_clients *clients, struct bench_client *client, const uint8_t *bytes, size_t size);

@@ -43,6 +43,7 @@ static void begin(struct bench_clients *net, uint16_t port)
     bench_clients_open(net, CLIENTS);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         bench_client_connect(net, i, port);
+        bench_client_prepare(&net->clients[i]);
         bench_client_send(net, &net->clients[i], bytes, bench_put_connect(bytes, names[i], 0));
     }
     bench_client_send(net, &net->clients[READER], bytes, bench_put_subscribe(bytes, 1, &filter, 1, 0));

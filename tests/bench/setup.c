@@ -54,6 +54,13 @@ static void connect_range(struct bench_load *load, uint32_t from, uint32_t count
     wait_until(load, &load->connacks, before + count);
 }
 
+static void prepare_range(const struct bench_load *load, uint32_t from, uint32_t count)
+{
+    for (uint32_t i = from; i < from + count; i++) {
+        bench_client_prepare(&load->net.clients[i]);
+    }
+}
+
 static void subscribe(struct bench_load *load, uint32_t client, const char *filter, uint32_t qos)
 {
     uint8_t packet[64];
@@ -85,6 +92,7 @@ void bench_setup_clients(struct bench_load *load)
     const struct bench_options *options = &load->options;
     uint32_t before = load->subacks, sent = 0;
     connect_range(load, 0, options->publishers + options->subscribers);
+    prepare_range(load, 0, options->publishers + options->subscribers);
     uint64_t rss = bench_process_rss((int)options->pid);
     for (uint32_t i = 0; i < options->subscribers; i++) {
         sent += subscribe_all(load, i);
@@ -111,6 +119,7 @@ void bench_setup_idle(struct bench_load *load)
     uint64_t wall_ns = bench_clock_ns() - start_ns;
     settle(load);
     cpu_ns = bench_process_cpu_ns(pid) - cpu_ns;
+    prepare_range(load, first, options->idle);
     for (uint32_t i = 0; i < options->idle; i++) {
         snprintf(filter, sizeof(filter), options->shared_filter > 0 ? "idle/all" : "idle/%u", i);
         subscribe(load, first + i, filter, 0);
@@ -169,11 +178,13 @@ void bench_setup_replay(struct bench_load *load)
     const struct bench_options *options = &load->options;
     int pid = (int)options->pid;
     connect_range(load, 0, 1);
+    prepare_range(load, 0, 1);
     uint64_t rss = bench_process_rss(pid);
     retain(load);
     settle(load);
     uint64_t retained_rss = bench_process_rss(pid);
     connect_range(load, 1, NEWCOMERS);
+    prepare_range(load, 1, NEWCOMERS);
     settle(load);
     uint64_t cpu_ns = bench_process_cpu_ns(pid), wall_ns = 0;
     for (uint32_t i = 0; i < NEWCOMERS; i++) {
