@@ -15,7 +15,10 @@ static const char spaces[] = " \t";
 
 void midge_config_start(struct midge_configuration *config)
 {
-    memset(config, 0, sizeof(*config));
+    if (config->started) { /* else most of it is not even touched, and takes no memory */
+        memset(config, 0, sizeof(*config));
+    }
+    config->started = true;
     midge_defaults_start(&config->settings);
 }
 

@@ -29,11 +29,12 @@ struct midge_configuration {
     char paths[MIDGE_CONFIG_PATHS_SIZE]; /* the names of the files, one after the other */
     size_t paths_used;
     void (*complain)(const char *error); /* gets what is wrong with a line, and the reading goes on; NULL: it ends */
+    bool started;
     unsigned complaints;                 /* how many it got */
     char error[MIDGE_CONFIG_ERROR_SIZE]; /* after a function has returned false: what is wrong, without a line end */
 };
 
-/* Starts with the defaults. */
+/* Starts with the defaults. The configuration is zeroed, or one that was started before. */
 void midge_config_start(struct midge_configuration *config);
 
 /* Reads `path` and what it includes. Returns false after the first line that is wrong, or, with `complain`, at the end. */

@@ -98,7 +98,6 @@ void midge_defaults_listener(struct midge_listener_settings *listener)
 
 void midge_defaults_start(struct midge_settings *settings)
 {
-    memset(settings, 0, sizeof(*settings));
     midge_defaults_listener(&settings->default_listener);
     settings->security = settings->default_listener.security;
     midge_policy_default(&settings->core.policy);

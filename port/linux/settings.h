@@ -114,7 +114,7 @@ struct midge_security_settings *midge_settings_security(struct midge_settings *s
 /* What holds for a listener of which nothing was said. */
 void midge_defaults_listener(struct midge_listener_settings *listener);
 
-/* What holds without a configuration; limits are left unset. */
+/* What holds without a configuration, in zeroed settings; limits are left unset. */
 void midge_defaults_start(struct midge_settings *settings);
 
 /* Replaces the limits that are unset, from the number of clients. */
