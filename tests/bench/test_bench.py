@@ -135,7 +135,7 @@ class TestBench(unittest.TestCase):
             ("paced", dict(publishers=2, subscribers=2, subscriptions=2, topics=2, rate=50, messages=10)),
             ("flooded", dict(publishers=2, subscribers=2, subscriptions=2, topics=2, rate=50, messages=10, flood=1)),
             ("idle-own", dict(idle=100)),
-            ("overload", dict(publishers=2, subscribers=2, subscriptions=2, payload=512, messages=500)),
+            ("overload-10000", dict(publishers=2, subscribers=2, subscriptions=2, payload=512, messages=500)),
             ("payload-0", dict(publishers=1, subscribers=1, subscriptions=1, payload=0, window=10, messages=50)),
             ("payload-1048576", dict(publishers=1, subscribers=1, subscriptions=1, payload=1048576, window=4, messages=10)),
         ):
