@@ -25,19 +25,35 @@ static void *map(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static size_t gate_size(const struct midge_settings *settings)
+/* The rows of the table that are not the core's; each part of memory is one or more of them. */
+enum { ROW_SLOTS, ROW_ARENA, ROW_METERS, ROW_GATE, ROW_TLS = ROW_GATE + MIDGE_GATE_ROW_COUNT, ROW_COUNT };
+
+static struct midge_gate_memory row_of(const struct midge_settings *settings, unsigned row)
+{
+    uint32_t slots = slots_of(&settings->core.limits);
+    switch (row) {
+    case ROW_SLOTS:
+        return (struct midge_gate_memory){"sockets", slots, sizeof(struct midge_slot)};
+    case ROW_ARENA:
+        return (struct midge_gate_memory){"stalled input", slots, MIDGE_READ_SIZE};
+    case ROW_METERS:
+        return (struct midge_gate_memory){"rate meters", slots, sizeof(struct midge_meter)};
+    case ROW_TLS:
+        return (struct midge_gate_memory){"TLS", midge_settings_have_tls(settings) ? 1 : 0, settings->tls_memory_size};
+    default:
+        return midge_gate_row(settings, (enum midge_gate_row)(row - ROW_GATE));
+    }
+}
+
+/* What the rows first .. end - 1 take. */
+static size_t size_of(const struct midge_settings *settings, unsigned first, unsigned end)
 {
     size_t sum = 0;
-    for (unsigned i = 0; i < MIDGE_GATE_ROW_COUNT; i++) {
-        struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
+    for (unsigned i = first; i < end; i++) {
+        struct midge_gate_memory row = row_of(settings, i);
         sum += MIDGE_ALIGN_UP(row.count * row.entry_size);
     }
     return sum;
-}
-
-static size_t tls_size_of(const struct midge_settings *settings)
-{
-    return midge_settings_have_tls(settings) ? settings->tls_memory_size : 0;
 }
 
 bool midge_memory_take(struct midge_memory *memory, const struct midge_settings *settings, char *error, size_t size)
@@ -45,24 +61,22 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_settings 
     const struct midge_limits *limits = &settings->core.limits;
     memory->slot_count = slots_of(limits);
     memory->core_size = midge_memory_size(limits);
-    size_t slots_size = MIDGE_ALIGN_UP(memory->slot_count * sizeof(struct midge_slot));
-    size_t arena_size = memory->slot_count * (size_t)MIDGE_READ_SIZE;
     if ((uint64_t)memory->slot_count * MIDGE_READ_SIZE > PTRDIFF_MAX) {
         snprintf(error, size, "max_connections is more than this machine can address; lower it");
         return false;
     }
     memory->core = map(memory->core_size);
-    memory->slots = map(slots_size);
-    memory->arena = map(arena_size);
-    memory->meters = map(memory->slot_count * sizeof(struct midge_meter));
-    memory->gate = map(gate_size(settings));
-    memory->tls_size = tls_size_of(settings);
+    memory->slots = map(size_of(settings, ROW_SLOTS, ROW_ARENA));
+    memory->arena = map(size_of(settings, ROW_ARENA, ROW_METERS));
+    memory->meters = map(size_of(settings, ROW_METERS, ROW_GATE));
+    memory->gate = map(size_of(settings, ROW_GATE, ROW_TLS));
+    memory->tls_size = size_of(settings, ROW_TLS, ROW_COUNT);
     memory->tls = memory->tls_size > 0 ? map(memory->tls_size) : NULL;
     if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->meters == NULL ||
         memory->gate == NULL || (memory->tls == NULL && memory->tls_size > 0)) {
         snprintf(error, size,
                  "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
-                 memory->core_size + slots_size + arena_size + gate_size(settings) + memory->tls_size, strerror(errno));
+                 memory->core_size + size_of(settings, 0, ROW_COUNT), strerror(errno));
         return false;
     }
     return true;
@@ -88,9 +102,9 @@ uint32_t midge_memory_raise_files(const struct midge_limits *limits)
     return left < limits->clients ? (uint32_t)left : limits->clients;
 }
 
-static void print_row(int fd, const char *name, uint32_t count, size_t each, size_t total)
+static void print_row(int fd, const char *name, uint32_t count, size_t each)
 {
-    dprintf(fd, "%-26s %10u %12zu %14zu\n", name, count, each, total);
+    dprintf(fd, "%-26s %10u %12zu %14zu\n", name, count, each, MIDGE_ALIGN_UP(count * each));
 }
 
 #define ROW_NAME(id, name, count, size) name,
@@ -105,24 +119,16 @@ void midge_memory_print(int fd, const struct midge_settings *settings)
     dprintf(fd, "%-26s %10s %12s %14s\n", "pool", "count", "bytes each", "bytes");
     for (unsigned i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
         struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)i);
-        print_row(fd, row_names[i], row.count, row.entry_size, MIDGE_ALIGN_UP((size_t)row.count * row.entry_size));
+        print_row(fd, row_names[i], row.count, row.entry_size);
     }
     size_t core = midge_memory_size(limits);
-    size_t slots = MIDGE_ALIGN_UP(slots_of(limits) * sizeof(struct midge_slot));
-    size_t arena = slots_of(limits) * (size_t)MIDGE_READ_SIZE;
     dprintf(fd, "%-50s %14zu\n", "core", core);
-    print_row(fd, "sockets", slots_of(limits), sizeof(struct midge_slot), slots);
-    print_row(fd, "stalled input", slots_of(limits), MIDGE_READ_SIZE, arena);
-    size_t meters = slots_of(limits) * sizeof(struct midge_meter);
-    print_row(fd, "rate meters", slots_of(limits), sizeof(struct midge_meter), meters);
-    for (unsigned i = 0; i < MIDGE_GATE_ROW_COUNT; i++) {
-        struct midge_gate_memory row = midge_gate_row(settings, (enum midge_gate_row)i);
-        print_row(fd, row.name, row.count, row.entry_size, MIDGE_ALIGN_UP(row.count * row.entry_size));
+    for (unsigned i = 0; i < ROW_COUNT; i++) {
+        struct midge_gate_memory row = row_of(settings, i);
+        if (row.count > 0) {
+            print_row(fd, row.name, row.count, row.entry_size);
+        }
     }
-    size_t tls = tls_size_of(settings);
-    if (tls > 0) {
-        print_row(fd, "TLS", 1, tls, tls);
-    }
-    dprintf(fd, "%-50s %14zu\n", "total", core + slots + arena + meters + gate_size(settings) + tls);
+    dprintf(fd, "%-50s %14zu\n", "total", core + size_of(settings, 0, ROW_COUNT));
     dprintf(fd, "Address space, taken at the start; a page of it takes memory once it is used.\n");
 }
