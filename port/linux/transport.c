@@ -49,60 +49,42 @@ static uint8_t output_buffer[OUTPUT_SIZE];
 
 /* ---- Rings ------------------------------------------------------------------------------------------------------------ */
 
+/* The flag of those that stand in the ring. */
+static uint16_t among(enum midge_turn turn)
+{
+    return turn == MIDGE_TURN_READ ? AMONG_READERS : AMONG_WRITERS;
+}
+
 static struct midge_slot *slot_at(const struct midge_transport *transport, midge_index index)
 {
     return &transport->slots[index];
 }
 
-static void add_reader(struct midge_transport *transport, midge_index index)
+static void add(struct midge_transport *transport, enum midge_turn turn, midge_index index)
 {
     struct midge_slot *slot = slot_at(transport, index);
-    if ((slot->flags & AMONG_READERS) != 0) {
+    struct midge_ring *ring = &transport->rings[turn];
+    if ((slot->flags & among(turn)) != 0) {
         return;
     }
-    slot->flags |= AMONG_READERS;
-    slot->next_read = 0;
-    if (transport->readers.count++ == 0) {
-        transport->readers.first = index;
+    slot->flags |= among(turn);
+    slot->next[turn] = 0;
+    if (ring->count++ == 0) {
+        ring->first = index;
     } else {
-        slot_at(transport, transport->readers.last)->next_read = index;
+        slot_at(transport, ring->last)->next[turn] = index;
     }
-    transport->readers.last = index;
+    ring->last = index;
 }
 
-static void add_writer(struct midge_transport *transport, midge_index index)
+static midge_index take(struct midge_transport *transport, enum midge_turn turn)
 {
+    struct midge_ring *ring = &transport->rings[turn];
+    midge_index index = ring->first;
     struct midge_slot *slot = slot_at(transport, index);
-    if ((slot->flags & AMONG_WRITERS) != 0) {
-        return;
-    }
-    slot->flags |= AMONG_WRITERS;
-    slot->next_write = 0;
-    if (transport->writers.count++ == 0) {
-        transport->writers.first = index;
-    } else {
-        slot_at(transport, transport->writers.last)->next_write = index;
-    }
-    transport->writers.last = index;
-}
-
-static midge_index take_reader(struct midge_transport *transport)
-{
-    midge_index index = transport->readers.first;
-    struct midge_slot *slot = slot_at(transport, index);
-    transport->readers.first = slot->next_read;
-    transport->readers.count--;
-    slot->flags &= (uint16_t)~AMONG_READERS;
-    return index;
-}
-
-static midge_index take_writer(struct midge_transport *transport)
-{
-    midge_index index = transport->writers.first;
-    struct midge_slot *slot = slot_at(transport, index);
-    transport->writers.first = slot->next_write;
-    transport->writers.count--;
-    slot->flags &= (uint16_t)~AMONG_WRITERS;
+    ring->first = slot->next[turn];
+    ring->count--;
+    slot->flags &= (uint16_t)~among(turn);
     return index;
 }
 
@@ -179,7 +161,7 @@ static void shut(struct midge_transport *transport, struct midge_slot *slot)
     if (!midge_stream_shut(&slot->stream)) {
         finish(transport, slot);
     } else if (wants_read(slot)) {
-        add_reader(transport, slot->handle.index);
+        add(transport, MIDGE_TURN_READ, slot->handle.index);
     }
 }
 
@@ -229,7 +211,7 @@ static void note_unsent(struct midge_transport *transport, struct midge_slot *sl
     if (midge_stream_unsent(&slot->stream)) {
         slot->flags |= UNSENT;
         if (wants_write(slot)) {
-            add_writer(transport, slot->handle.index);
+            add(transport, MIDGE_TURN_WRITE, slot->handle.index);
         }
     } else {
         slot->flags &= (uint16_t)~UNSENT;
@@ -243,7 +225,7 @@ static int send_rest(struct midge_transport *transport, struct midge_slot *slot)
     if (result == MIDGE_TLS_BUSY) {
         /* Reading may have stopped at this, with input that the kernel has already told of. */
         slot->flags |= READABLE;
-        add_reader(transport, slot->handle.index);
+        add(transport, MIDGE_TURN_READ, slot->handle.index);
         note_unsent(transport, slot);
         if ((slot->flags & (CLOSING | UNSENT)) == CLOSING) {
             shut(transport, slot);
@@ -284,15 +266,15 @@ static void send_output(struct midge_transport *transport, struct midge_slot *sl
 
 void midge_transport_write(struct midge_transport *transport)
 {
-    for (uint32_t left = transport->writers.count; left > 0; left--) {
-        midge_index index = take_writer(transport);
+    for (uint32_t left = transport->rings[MIDGE_TURN_WRITE].count; left > 0; left--) {
+        midge_index index = take(transport, MIDGE_TURN_WRITE);
         struct midge_slot *slot = slot_at(transport, index);
         send_output(transport, slot);
         if (wants_write(slot)) {
-            add_writer(transport, index);
+            add(transport, MIDGE_TURN_WRITE, index);
         }
         if ((slot->flags & BROKEN) != 0 && wants_read(slot)) {
-            add_reader(transport, index);
+            add(transport, MIDGE_TURN_READ, index);
         }
     }
 }
@@ -408,12 +390,12 @@ static void read_input(struct midge_transport *transport, struct midge_slot *slo
 void midge_transport_read(struct midge_transport *transport)
 {
     transport->handshakes_until_us = transport->shaking.first != 0 ? midge_clock_us() + HANDSHAKES_US : 0;
-    for (uint32_t left = transport->readers.count; left > 0; left--) {
-        midge_index index = take_reader(transport);
+    for (uint32_t left = transport->rings[MIDGE_TURN_READ].count; left > 0; left--) {
+        midge_index index = take(transport, MIDGE_TURN_READ);
         struct midge_slot *slot = slot_at(transport, index);
         read_input(transport, slot);
         if (wants_read(slot)) {
-            add_reader(transport, index);
+            add(transport, MIDGE_TURN_READ, index);
         }
     }
 }
@@ -429,7 +411,7 @@ static void offer_again(struct midge_transport *transport, struct midge_slot *sl
     slot->kept_from = (uint16_t)(slot->kept_from + used);
     slot->kept_size = (uint16_t)(slot->kept_size - used);
     if (wants_read(slot)) {
-        add_reader(transport, slot->handle.index);
+        add(transport, MIDGE_TURN_READ, slot->handle.index);
     }
 }
 
@@ -470,7 +452,7 @@ bool midge_transport_events(struct midge_transport *transport)
         case MIDGE_OUTPUT_READY:
             slot->flags |= OUTPUT;
             if (wants_write(slot)) {
-                add_writer(transport, event.conn.index);
+                add(transport, MIDGE_TURN_WRITE, event.conn.index);
             }
             break;
         case MIDGE_INPUT_READY:
@@ -493,20 +475,20 @@ void midge_transport_ready(struct midge_transport *transport, midge_index index,
             slot->flags |= DRAIN;
         }
         if (wants_read(slot)) {
-            add_reader(transport, index);
+            add(transport, MIDGE_TURN_READ, index);
         }
     }
     if ((epoll_events & EPOLLOUT) != 0) {
         slot->flags |= WRITABLE;
         if (wants_write(slot)) {
-            add_writer(transport, index);
+            add(transport, MIDGE_TURN_WRITE, index);
         }
     }
 }
 
 bool midge_transport_busy(const struct midge_transport *transport)
 {
-    return transport->readers.count > 0 || transport->writers.count > 0;
+    return transport->rings[MIDGE_TURN_READ].count > 0 || transport->rings[MIDGE_TURN_WRITE].count > 0;
 }
 
 /* ---- Coming and going ------------------------------------------------------------------------------------------------- */

@@ -17,19 +17,21 @@
 /* The most that is read at once, and so the most that a stalled connection can leave to be kept. */
 #define MIDGE_READ_SIZE (sizeof(void *) > 4 ? 16384u : 4096u)
 
+/* What a connection waits for its turn to do. */
+enum midge_turn { MIDGE_TURN_READ, MIDGE_TURN_WRITE, MIDGE_TURN_COUNT };
+
 /* In the order that leaves no gaps: there are as many as connections. */
 struct midge_slot {
     struct midge_stream stream;
     struct midge_handle handle; /* index 0: free */
     struct midge_peer peer;
     uint16_t flags;
-    uint16_t kept_from;     /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
-    uint16_t kept_size;     /* > 0: stalled */
-    midge_index next_read;  /* in the ring of those to read */
-    midge_index next_write; /* in the ring of those to send to */
-    midge_index earlier;    /* in the list of those that are being closed, or of those in a handshake */
-    midge_index later;      /* likewise */
-    uint32_t close_by_ms;   /* of one that is being closed: the lower half of when its patience ends */
+    uint16_t kept_from; /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
+    uint16_t kept_size; /* > 0: stalled */
+    midge_index next[MIDGE_TURN_COUNT]; /* in each of the rings */
+    midge_index earlier;                /* in the list of those that are being closed, or of those in a handshake */
+    midge_index later;                  /* likewise */
+    uint32_t close_by_ms;               /* of one that is being closed: the lower half of when its patience ends */
 };
 
 struct midge_list {
@@ -56,10 +58,9 @@ struct midge_transport {
     uint64_t now_ms;
     uint64_t handshakes_until_us; /* no step of a handshake begins after that, in this turn */
     struct midge_certificates certificates;
-    struct midge_ring readers;
-    struct midge_ring writers;
-    struct midge_list closing; /* in the order of close_by_ms */
-    struct midge_list shaking; /* in a TLS handshake, the oldest first */
+    struct midge_ring rings[MIDGE_TURN_COUNT]; /* of those to read from, and of those to send to */
+    struct midge_list closing;                 /* in the order of close_by_ms */
+    struct midge_list shaking;                 /* in a TLS handshake, the oldest first */
 };
 
 /* Takes a connection that was accepted. Closes it where the core has no room for it, and returns false. */
