@@ -515,7 +515,7 @@ static void add_refusal(struct midge_text *text, const struct midge_visitor *vis
     midge_text_add(text, ").");
 }
 
-bool midge_gate_record(struct midge_gate *gate, const struct midge_log *record, const char *address, struct midge_text *text)
+void midge_gate_note(struct midge_gate *gate, const struct midge_log *record)
 {
     struct midge_visitor *visitor = &gate->visitors[record->conn.index];
     if (record->event == MIDGE_LOG_CONNECTED) {
@@ -525,6 +525,12 @@ bool midge_gate_record(struct midge_gate *gate, const struct midge_log *record, 
             midge_identities_keep(&gate->identities, visitor->who, !visitor->clean);
         }
     }
+}
+
+bool midge_gate_line(const struct midge_gate *gate, const struct midge_log *record, const char *address,
+                     struct midge_text *text)
+{
+    const struct midge_visitor *visitor = &gate->visitors[record->conn.index];
     if (record->event == MIDGE_LOG_REFUSED && visitor->refusal != MIDGE_REFUSAL_NONE) {
         add_client(text, record, address);
         add_refusal(text, visitor, record->code);

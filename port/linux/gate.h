@@ -127,8 +127,12 @@ enum midge_verdict midge_gate_authenticate(void *context, const struct midge_log
 struct midge_view midge_gate_client_id(void *context, const struct midge_login *login);
 bool midge_gate_authorize(void *context, uint32_t who, enum midge_action action, struct midge_view topic);
 
-/* Notes what the core reports. Returns whether the gate knows better what has happened: `text` is then the line. */
-bool midge_gate_record(struct midge_gate *gate, const struct midge_log *record, const char *address, struct midge_text *text);
+/* Notes what the core reports. */
+void midge_gate_note(struct midge_gate *gate, const struct midge_log *record);
+
+/* Returns whether the gate knows better than the core what has happened: `text` is then the line. */
+bool midge_gate_line(const struct midge_gate *gate, const struct midge_log *record, const char *address,
+                     struct midge_text *text);
 
 /* Gives the core the answers that are known by now. Returns when it wants to be called again, UINT64_MAX for never. */
 uint64_t midge_gate_turn(struct midge_gate *gate, uint64_t now_ms);

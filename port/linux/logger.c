@@ -189,18 +189,6 @@ static void emit(enum midge_log_level level, const char *line, bool about_topic)
     }
 }
 
-void midge_logger_write(enum midge_log_level level, const char *format, ...)
-{
-    char line[MIDGE_LOG_LINE_SIZE];
-    va_list arguments;
-    if (wanted(level)) {
-        va_start(arguments, format);
-        vsnprintf(line, sizeof(line), format, arguments);
-        va_end(arguments);
-        emit(level, line, false);
-    }
-}
-
 /* Counts a line that a peer has provoked. Returns whether it may be written. */
 static bool admit(void)
 {
@@ -212,21 +200,36 @@ static bool admit(void)
     return false;
 }
 
-void midge_logger_provoked(enum midge_log_level level, const char *format, ...)
+static void write_formatted(enum midge_log_level level, const char *format, va_list arguments)
 {
     char line[MIDGE_LOG_LINE_SIZE];
-    va_list arguments;
-    if (wanted(level) && admit()) {
+    vsnprintf(line, sizeof(line), format, arguments);
+    emit(level, line, false);
+}
+
+void midge_logger_write(enum midge_log_level level, const char *format, ...)
+{
+    if (wanted(level)) {
+        va_list arguments;
         va_start(arguments, format);
-        vsnprintf(line, sizeof(line), format, arguments);
+        write_formatted(level, format, arguments);
         va_end(arguments);
-        emit(level, line, false);
     }
 }
 
-/* Whether there is to be a line for a record. */
-static bool wants_record(const struct midge_log *record, enum midge_log_level level)
+void midge_logger_provoked(enum midge_log_level level, const char *format, ...)
 {
+    if (wanted(level) && admit()) {
+        va_list arguments;
+        va_start(arguments, format);
+        write_formatted(level, format, arguments);
+        va_end(arguments);
+    }
+}
+
+bool midge_logger_wants(const struct midge_log *record)
+{
+    enum midge_log_level level = midge_log_level(record);
     bool comes_or_goes = record->event == MIDGE_LOG_CONNECTED || record->event == MIDGE_LOG_DISCONNECTED;
     /* Who asks for each packet gets each packet. */
     bool limited = level != MIDGE_LEVEL_DEBUG;
@@ -239,24 +242,9 @@ static bool is_log_topic(struct midge_view topic)
     return topic.size >= sizeof(LOG_TOPIC) - 1 && memcmp(topic.bytes, LOG_TOPIC, sizeof(LOG_TOPIC) - 1) == 0;
 }
 
-void midge_logger_record(const struct midge_log *record, const char *address)
+void midge_logger_record(const struct midge_log *record, const char *line)
 {
-    char line[MIDGE_LOG_LINE_SIZE];
-    struct midge_text text;
-    enum midge_log_level level = midge_log_level(record);
-    if (wants_record(record, level)) {
-        midge_text_start(&text, line, sizeof(line));
-        midge_log_line(&text, record, address);
-        emit(level, line, is_log_topic(record->topic));
-    }
-}
-
-void midge_logger_replace(const struct midge_log *record, const char *line)
-{
-    enum midge_log_level level = midge_log_level(record);
-    if (wants_record(record, level)) {
-        emit(level, line, is_log_topic(record->topic));
-    }
+    emit(midge_log_level(record), line, is_log_topic(record->topic));
 }
 
 uint64_t midge_logger_turn(uint64_t now_ms)

@@ -16,11 +16,11 @@ __attribute__((format(printf, 2, 3))) void midge_logger_write(enum midge_log_lev
 /* One line that a peer may provoke as often as it likes: a second holds a limited number of them, the rest is only counted. */
 __attribute__((format(printf, 2, 3))) void midge_logger_provoked(enum midge_log_level level, const char *format, ...);
 
-/* The line for a record of the core. */
-void midge_logger_record(const struct midge_log *record, const char *address);
+/* Whether there is to be a line for a record of the core, which counts as one that a peer has provoked. */
+bool midge_logger_wants(const struct midge_log *record);
 
-/* Likewise, where another line says it better. */
-void midge_logger_replace(const struct midge_log *record, const char *line);
+/* That line. */
+void midge_logger_record(const struct midge_log *record, const char *line);
 
 /* Publishes the lines that have come together for log_dest topic. */
 void midge_logger_publish(struct midge *broker);

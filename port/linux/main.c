@@ -196,13 +196,16 @@ static void log_record(void *context, const struct midge_log *record)
     char line[MIDGE_LOG_LINE_SIZE];
     struct midge_text text;
     (void)context;
+    midge_gate_note(&process.gate, record);
+    if (!midge_logger_wants(record)) {
+        return;
+    }
     midge_transport_peer(&process.loop.transport, record->conn.index, peer);
     midge_text_start(&text, line, sizeof(line));
-    if (midge_gate_record(&process.gate, record, peer, &text)) {
-        midge_logger_replace(record, line);
-    } else {
-        midge_logger_record(record, peer);
+    if (!midge_gate_line(&process.gate, record, peer, &text)) {
+        midge_log_line(&text, record, peer);
     }
+    midge_logger_record(record, line);
 }
 
 static const char *identity(void *context, struct midge_handle conn)
