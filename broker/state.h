@@ -58,7 +58,7 @@ struct midge_session {
     midge_index client_id;
     uint32_t match_stamp; /* equals midge.match_stamp if it was found in the present match, then with match_qos */
     uint32_t charged_bytes;
-    uint32_t who; /* as the port said when the client was accepted */
+    uint32_t who;           /* as the port said when the client was accepted */
     uint32_t offline_since; /* in units of 512 ms */
     midge_index charged_entries;
     midge_index connection; /* 0: offline */
