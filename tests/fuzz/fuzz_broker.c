@@ -248,7 +248,7 @@ static void publish_internal(struct world *world, struct span *input)
     *sent = (struct sent){world->sent, arena_copy(&world->arena, topic.bytes, topic.size), false, (flags & 4) != 0};
     world->sent = sent;
     (void)midge_publish(world->broker, (struct midge_view){topic.bytes, (uint32_t)topic.size},
-                        (struct midge_view){payload.bytes, (uint32_t)payload.size}, (uint8_t)(flags & 3) % 3, sent->retain);
+                        (struct midge_view){payload.bytes, (uint32_t)payload.size}, (uint8_t)((flags & 3) % 3), sent->retain);
 }
 
 static void set_chunks(struct world *world, struct span *input)

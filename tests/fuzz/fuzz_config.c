@@ -6,12 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static struct midge_configuration first, second;
+
+static char folder[] = "/tmp/midge-fuzz-XXXXXX";
+static char included[2][sizeof folder + 8];
 
 /* The core's defaults are not what is tested here. */
 void midge_policy_default(struct midge_policy *policy)
@@ -35,30 +39,62 @@ static bool read_once(struct midge_configuration *config, const char *path)
         if (config->settings.listener_count == 0 || config->settings.listener_count > MIDGE_LISTENERS_MAX + 1) {
             fail("read, but without listeners", config);
         }
-    } else if (config->error[0] == '\0' || strchr(config->error, '\n') != NULL || strstr(config->error, path) == NULL) {
+    } else if (config->error[0] == '\0' || strchr(config->error, '\n') != NULL ||
+               (strstr(config->error, path) == NULL && strstr(config->error, folder) == NULL)) {
         fail("refused, but not with a line that names the file", config);
     }
     return good;
 }
 
+static void remove_folder(void)
+{
+    (void)unlink(included[0]);
+    (void)unlink(included[1]);
+    (void)rmdir(folder);
+}
+
+/* A folder of two files, which are in memory. */
+static void make_folder(const struct fuzz_file *a, const struct fuzz_file *b)
+{
+    if (mkdtemp(folder) == NULL) {
+        perror("fuzz_config");
+        abort();
+    }
+    (void)snprintf(included[0], sizeof included[0], "%s/a.conf", folder);
+    (void)snprintf(included[1], sizeof included[1], "%s/b.conf", folder);
+    (void)atexit(remove_folder);
+    if (symlink(a->path, included[0]) != 0 || symlink(b->path, included[1]) != 0) {
+        perror("fuzz_config");
+        abort();
+    }
+}
+
+/* An input is one file, or, set apart by bytes that no text holds, one and two that it includes from a directory. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static int file = -1;
-    static char path[64];
+    static struct fuzz_file file, a, b;
+    uint8_t start[80];
+    const uint8_t *end = bytes + size;
     /* Files that a line names are not there, and a directory would be read. */
     if (size > 0 && memmem(bytes, size, "include_dir", 11) != NULL) {
         return -1;
     }
-    if (file < 0) {
-        file = memfd_create("midge.conf", 0);
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    const uint8_t *rest = fuzz_file_write(&file, "midge.conf", bytes, end);
+    bool includes = rest < end;
+    rest = fuzz_file_write(&a, "a.conf", rest, end);
+    (void)fuzz_file_write(&b, "b.conf", rest, end);
+    if (includes) {
+        if (included[0][0] == '\0') {
+            make_folder(&a, &b);
+        }
+        int length = snprintf((char *)start, sizeof start, "\ninclude_dir %s\n", folder);
+        if (pwrite(file.fd, start, (size_t)length, lseek(file.fd, 0, SEEK_END)) != length) {
+            abort();
+        }
     }
-    if (file < 0 || ftruncate(file, 0) != 0 || pwrite(file, bytes, size, 0) != (ssize_t)size) {
-        perror("fuzz_config");
-        abort();
-    }
-    bool good = read_once(&first, path);
-    if (read_once(&second, path) != good || (good && memcmp(&first.settings, &second.settings, sizeof first.settings) != 0) ||
+    bool good = read_once(&first, file.path);
+    if (read_once(&second, file.path) != good ||
+        (good && memcmp(&first.settings, &second.settings, sizeof first.settings) != 0) ||
         strcmp(first.error, second.error) != 0) {
         fail("read twice with different results", &first);
     }

@@ -11,7 +11,8 @@ shift 3
 kind=${name%16} # broker16 has the inputs of broker
 mkdir -p "$build/work/$name" "$build/found"
 folders=("$build/work/$name")
-for folder in "$here/regressions/$kind" "$here/corpus/$kind" "$build/seeds/$kind"; do
+"$here/unpack.sh" "$here/corpus/$kind.base64" "$build/corpus/$name"
+for folder in "$here/regressions/$kind" "$build/corpus/$name" "$build/seeds/$kind"; do
     [ ! -d "$folder" ] || folders+=("$folder")
 done
 echo "fuzzer $name for $seconds s; the seed below as -seed=N, with an empty $build/work/$name, repeats the run"
