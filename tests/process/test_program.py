@@ -109,11 +109,13 @@ class TestRunning(unittest.TestCase):
             with self.subTest(signal=number):
                 midge = self.start("-p", "0")
                 address = midge.address()
-                clients = [wire.connected(address, f"client-{i}") for i in range(20)]
+                will = ("gone", "x", 1, False)
+                clients = [wire.connected(address, f"client-{i}", will=will) for i in range(20)]
                 clients.append(wire.Client(address))
                 clients[0].subscribe(("#", 1))
                 midge.signal(number)
                 for client in clients:
+                    # Nor any will: that Midge ends says nothing about its clients.
                     self.assertEqual([], client.expect_close())
                     client.cut()
                 self.assertEqual(0, midge.end())
