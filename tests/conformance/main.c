@@ -111,14 +111,15 @@ static uint32_t sweep_stride(const struct scenario *scenario, uint32_t k, uint32
     return !scenario->large || k < 64 ? 1 : k + k / 16 + 16 < peak ? k / 16 : k + 16 < peak ? peak - 16 - k : 1;
 }
 
-/* One limit from its least value on, until the scenario passes and has had all that it can use. */
+/* One limit from its least value on, until the scenario passes and, but for large ones, has had all that it can use. */
 static void sweep_limit(const struct options *options, struct run_options run, size_t limit, const struct run_memory *ample)
 {
     enum outcome outcome = REFUSED;
     struct midge_limits most = ample->limits;
     uint32_t peak = settings_limit_peak(ample, limit);
     for (uint32_t k = settings_limit_least(limit);
-         (outcome != PASSED || k <= peak) && k <= *settings_limit(&most, limit) && options->report->failed <= failures_shown;
+         (outcome != PASSED || (k <= peak && !run.scenario->large)) && k <= *settings_limit(&most, limit) &&
+         options->report->failed <= failures_shown;
          k += sweep_stride(run.scenario, k, peak) * settings_limit_step(limit)) {
         char how[100];
         (void)snprintf(how, sizeof how, "%s limited to %u%s", settings_limit_name(limit), (unsigned)k,
