@@ -172,7 +172,7 @@ static bool play_apart(const struct options *options, const struct scenario *sce
         exit(2);
     }
     if (child == 0) {
-        (void)alarm(options->trace ? 0 : 600);
+        (void)alarm(options->trace ? 0 : 1800);
         options->report->failed = 0;
         play_group(options, scenario);
         (void)fflush(NULL);
