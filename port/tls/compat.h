@@ -24,6 +24,12 @@ static inline size_t midge_tls_output_left(const mbedtls_ssl_context *ssl)
     return ssl->MIDGE_TLS_FIELD(out_left);
 }
 
+/* Where those of mbedtls_ssl_get_bytes_avail are. */
+static inline const uint8_t *midge_tls_decrypted(const mbedtls_ssl_context *ssl)
+{
+    return ssl->MIDGE_TLS_FIELD(in_offt);
+}
+
 /* The number of the alert that the peer has just ended the session with. */
 static inline unsigned midge_tls_alert(const mbedtls_ssl_context *ssl)
 {

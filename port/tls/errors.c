@@ -1,13 +1,14 @@
 /* What went wrong, in words. */
 #include "internal.h"
 
+#include "text.h"
+
 #include "mbedtls/net_sockets.h"
 
 #ifdef MBEDTLS_ERROR_C
 #include "mbedtls/error.h"
 #endif
 
-#include <stdio.h>
 #include <string.h>
 
 struct reason {
@@ -34,6 +35,7 @@ static const struct reason errors[] = {
     {MBEDTLS_ERR_SSL_ALLOC_FAILED, "no memory is left for it"},
     {MBEDTLS_ERR_SSL_INVALID_MAC, "a record was changed on its way, or the shared keys differ"},
     {MBEDTLS_ERR_SSL_INVALID_RECORD, "what it sent is not TLS"},
+    {MBEDTLS_ERR_SSL_BAD_INPUT_DATA, "it sent a record that is too large for us"},
 #if MBEDTLS_VERSION_MAJOR >= 3
     {MBEDTLS_ERR_SSL_DECODE_ERROR, "what it sent is not TLS"},
     {MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION, "it does not offer TLS 1.2"},
@@ -58,32 +60,47 @@ static const char *text_of(const struct reason *reasons, size_t count, int code)
     return NULL;
 }
 
+/* As mbedTLS's headers write it. */
+static void add_number_of(struct midge_text *line, int error)
+{
+    char hexadecimal[] = "mbedTLS -0x0000";
+    for (size_t i = 0; i < 4; i++) {
+        hexadecimal[sizeof(hexadecimal) - 2 - i] = "0123456789ABCDEF"[(unsigned)-error >> (4 * i) & 15u];
+    }
+    midge_text_add(line, hexadecimal);
+}
+
 void midge_tls_error_text(int error, char *text, size_t size)
 {
     const char *known = text_of(errors, sizeof(errors) / sizeof(errors[0]), error);
+    struct midge_text line;
+    midge_text_start(&line, text, size);
     if (known != NULL) {
-        snprintf(text, size, "%s", known);
+        midge_text_add(&line, known);
         return;
     }
 #ifdef MBEDTLS_ERROR_C
     char words[128];
     mbedtls_strerror(error, words, sizeof(words));
-    snprintf(text, size, "%s (mbedTLS -0x%04X)", words, (unsigned)-error);
+    midge_text_add(&line, words);
+    midge_text_add(&line, " (");
+    add_number_of(&line, error);
+    midge_text_add(&line, ")");
 #else
-    snprintf(text, size, "mbedTLS -0x%04X", (unsigned)-error);
+    add_number_of(&line, error);
 #endif
 }
 
-#ifdef MBEDTLS_X509_CRT_PARSE_C
+#ifdef MIDGE_TLS_ERROR_TEXTS
 /* mbedTLS gives a line for each flaw. */
 static void describe_certificate(const struct midge_tls *tls, char *text, size_t size)
 {
-    int used = snprintf(text, size, "its certificate is not accepted: ");
-    if (used > 0 && (size_t)used < size) {
-        (void)mbedtls_x509_crt_verify_info(text + used, size - (size_t)used, "", mbedtls_ssl_get_verify_result(&tls->ssl));
-        for (char *end; (end = strchr(text, '\n')) != NULL;) {
-            *end = end[1] == '\0' ? '\0' : ' ';
-        }
+    struct midge_text line;
+    midge_text_start(&line, text, size);
+    midge_text_add(&line, "its certificate is not accepted: ");
+    (void)mbedtls_x509_crt_verify_info(text + line.used, size - line.used, "", mbedtls_ssl_get_verify_result(&tls->ssl));
+    for (char *end; (end = strchr(text, '\n')) != NULL;) {
+        *end = end[1] == '\0' ? '\0' : ' ';
     }
 }
 #endif
@@ -93,8 +110,13 @@ bool midge_tls_why(const struct midge_tls *tls, char *text, size_t size)
     if (tls->error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
         unsigned alert = midge_tls_alert(&tls->ssl);
         const char *known = text_of(alerts, sizeof(alerts) / sizeof(alerts[0]), (int)alert);
-        snprintf(text, size, "it sent the alert %u%s%s", alert, known != NULL ? ", " : "", known != NULL ? known : "");
-#ifdef MBEDTLS_X509_CRT_PARSE_C
+        struct midge_text line;
+        midge_text_start(&line, text, size);
+        midge_text_add(&line, "it sent the alert ");
+        midge_text_add_number(&line, alert);
+        midge_text_add(&line, known != NULL ? ", " : "");
+        midge_text_add(&line, known != NULL ? known : "");
+#ifdef MIDGE_TLS_ERROR_TEXTS
     } else if (tls->error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) {
         describe_certificate(tls, text, size);
 #endif
@@ -106,5 +128,9 @@ bool midge_tls_why(const struct midge_tls *tls, char *text, size_t size)
 
 void midge_tls_describe(const struct midge_tls *tls, char *text, size_t size)
 {
-    snprintf(text, size, "%s, %s", mbedtls_ssl_get_version(&tls->ssl), mbedtls_ssl_get_ciphersuite(&tls->ssl));
+    struct midge_text line;
+    midge_text_start(&line, text, size);
+    midge_text_add(&line, mbedtls_ssl_get_version(&tls->ssl));
+    midge_text_add(&line, ", ");
+    midge_text_add(&line, mbedtls_ssl_get_ciphersuite(&tls->ssl));
 }

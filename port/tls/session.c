@@ -129,6 +129,26 @@ int midge_tls_read(struct midge_tls *tls, uint8_t *bytes, size_t size)
     return status > 0 ? status : result_of(tls, status);
 }
 
+int midge_tls_peek(struct midge_tls *tls, const uint8_t **bytes)
+{
+    uint8_t none;
+    int result = midge_tls_shaking(tls) || tls->error != 0 || mbedtls_ssl_get_bytes_avail(&tls->ssl) == 0
+                     ? midge_tls_read(tls, &none, 0) /* the next record, and nothing of it */
+                     : MIDGE_TLS_CLOSED;
+    size_t size = mbedtls_ssl_get_bytes_avail(&tls->ssl);
+    *bytes = midge_tls_decrypted(&tls->ssl);
+    return result == MIDGE_TLS_CLOSED && size > 0 ? (int)size : result;
+}
+
+void midge_tls_skip(struct midge_tls *tls, size_t size)
+{
+    uint8_t nowhere[64];
+    while (size > 0) {
+        int got = mbedtls_ssl_read(&tls->ssl, nowhere, size < sizeof(nowhere) ? size : sizeof(nowhere));
+        size = got > 0 ? size - (size_t)got : 0;
+    }
+}
+
 bool midge_tls_shaking(const struct midge_tls *tls)
 {
     return !midge_tls_handshake_over(&tls->ssl);

@@ -95,10 +95,18 @@ struct midge_tls *midge_tls_open(struct midge_tls_context *context, const struct
  * is not more than 0 before sleeping: what is decrypted already, the transport does not announce. */
 int midge_tls_read(struct midge_tls *tls, uint8_t *bytes, size_t size);
 
+/* The same without taking them: sets `bytes` to what the peer says, in the session's own memory, and returns how many those
+ * are, or an enum midge_tls_result. midge_tls_skip takes some of them. */
+int midge_tls_peek(struct midge_tls *tls, const uint8_t **bytes);
+void midge_tls_skip(struct midge_tls *tls, size_t size);
+
 /* Takes up to `size` bytes to be sent, and returns how many, or an enum midge_tls_result. Those taken need not be given again,
  * even where the transport had no room: midge_tls_unsent then holds, and midge_tls_flush goes on. Nothing is taken before the
  * handshake is over. */
 int midge_tls_write(struct midge_tls *tls, const uint8_t *bytes, size_t size);
+
+/* What a record adds to the bytes in it, at most. */
+#define MIDGE_TLS_OVERHEAD 29u
 
 /* Whether the handshake is not over: its steps may take milliseconds each. */
 bool midge_tls_shaking(const struct midge_tls *tls);

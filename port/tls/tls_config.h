@@ -21,8 +21,7 @@
 #define MIDGE_TLS_PASSWORDS 1 /* SHA-512 and PBKDF2, for password files */
 #define MIDGE_TLS_FAST 1      /* tables and processor instructions rather than little flash */
 /* The largest record that a peer may send is 16 KB; clients that can, negotiate less. Ours are 512 bytes at most, once the
- * handshake is over: until then they hold our certificates. The two are equal, or mbedTLS would shrink the first to the
- * second. */
+ * handshake is over: until then they hold our certificates. */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 16384
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 16384
 #endif
@@ -31,7 +30,12 @@
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_PLATFORM_MEMORY
 #define MBEDTLS_PLATFORM_NO_STD_FUNCTIONS /* without an arena there is no memory, rather than that of the C library */
+#ifdef MIDGE_TLS_ERROR_TEXTS
 #define MBEDTLS_PLATFORM_SNPRINTF_MACRO snprintf
+#else
+#define MBEDTLS_PLATFORM_SNPRINTF_MACRO(...) (-1)            /* only for texts, of which there are none */
+#define MBEDTLS_PLATFORM_EXIT_MACRO(status) __builtin_trap() /* the allocator finds its memory damaged */
+#endif
 #define MBEDTLS_MEMORY_BUFFER_ALLOC_C
 #define MBEDTLS_MEMORY_ALIGN_MULTIPLE 8 /* not 4, which is too little for pointers of 64 bits */
 #define MBEDTLS_MEMORY_DEBUG            /* counts what is in use */
@@ -67,8 +71,12 @@
 #define MBEDTLS_AES_FEWER_TABLES
 #define MBEDTLS_SHA256_SMALLER
 #endif
-#ifdef MIDGE_TLS_DRBG /* no operating system that has random numbers */
+#ifdef MIDGE_TLS_DRBG /* no operating system that has random numbers: a signature rests on none */
 #define MBEDTLS_CTR_DRBG_C
+#define MBEDTLS_HMAC_DRBG_C
+#ifdef MIDGE_TLS_CERTIFICATES
+#define MBEDTLS_ECDSA_DETERMINISTIC
+#endif
 #endif
 #ifdef MIDGE_TLS_PASSWORDS
 #define MBEDTLS_PKCS5_C
@@ -80,7 +88,9 @@
 #define MBEDTLS_SSL_PROTO_TLS1_2
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
+#if MBEDTLS_SSL_IN_CONTENT_LEN == MBEDTLS_SSL_OUT_CONTENT_LEN /* else mbedTLS would shrink the first to the second */
 #define MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH
+#endif
 #ifdef MIDGE_TLS_TICKETS
 #define MBEDTLS_SSL_SESSION_TICKETS
 #define MBEDTLS_SSL_TICKET_C
