@@ -2,6 +2,7 @@
  * The interop cases under Eclipse Paho MQTT C: built with peer_sync.c into paho_sync, with peer_async.c into paho_async.
  *
  *     paho_sync HOST:PORT [--small] [--only CASE,...] [--tls HOST:PORT AUTHORITY [--certificate FILE KEY]]
+ *               [--psk HOST:PORT IDENTITY KEY]
  */
 #include "cases.h"
 #include "peer.h"
@@ -13,7 +14,9 @@
 
 static int usage(const char *program)
 {
-    fprintf(stderr, "usage: %s HOST:PORT [--small] [--only CASE,...] [--tls HOST:PORT AUTHORITY [--certificate FILE KEY]]\n",
+    fprintf(stderr,
+            "usage: %s HOST:PORT [--small] [--only CASE,...] [--tls HOST:PORT AUTHORITY [--certificate FILE KEY]]\n"
+            "       [--psk HOST:PORT IDENTITY KEY]\n",
             program);
     return 2;
 }
@@ -59,6 +62,10 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--tls") == 0 && i + 2 < argc) {
             snprintf(settings.uri, sizeof settings.uri, "ssl://%s", argv[++i]);
             settings.authority = argv[++i];
+        } else if (strcmp(argv[i], "--psk") == 0 && i + 3 < argc) {
+            snprintf(settings.uri, sizeof settings.uri, "ssl://%s", argv[++i]);
+            settings.identity = argv[++i];
+            settings.shared_key = argv[++i];
         } else if (strcmp(argv[i], "--certificate") == 0 && i + 2 < argc) {
             settings.certificate = argv[++i];
             settings.key = argv[++i];

@@ -240,3 +240,17 @@ void peer_cut(struct peer *peer)
     CHECK(shutdown(peer->socket, SHUT_RDWR) == 0, "%s: shutdown: %s", peer->client_id, strerror(errno));
     peer_wait_lost(peer);
 }
+
+unsigned peer_shared_key(const char *hint, char *identity, unsigned identity_size, unsigned char *key, unsigned key_size,
+                         void *context)
+{
+    (void)hint;
+    (void)context;
+    unsigned size = (unsigned)strlen(settings.shared_key) / 2;
+    CHECK(size <= key_size && strlen(settings.identity) < identity_size, "the shared key is too large");
+    strcpy(identity, settings.identity);
+    for (unsigned i = 0; i < size; i++) {
+        CHECK(sscanf(settings.shared_key + 2 * (size_t)i, "%2hhx", &key[i]) == 1, "the shared key is not hexadecimal");
+    }
+    return size;
+}

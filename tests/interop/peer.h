@@ -21,6 +21,8 @@ struct settings {
     const char *only; /* the cases to run, with ',' between them, or NULL for all */
     /* With TLS: who may have signed the broker's certificate, and our own; NULL: none. */
     const char *authority, *certificate, *key;
+    /* Or with a shared key, in hexadecimal digits. */
+    const char *identity, *shared_key;
 };
 extern struct settings settings;
 
@@ -120,6 +122,10 @@ struct peer *peer_init(const char *client_id);
 void peer_destroy(struct peer *peer);
 void peer_arrived(struct peer *peer, const char *topic, size_t topic_size, const struct message *from);
 void peer_lost(struct peer *peer);
+/* Tells OpenSSL the shared key of the settings; returns its size. It is used with the cipher that the smallest boards have. */
+#define PEER_PSK_CIPHER "PSK-AES128-CCM8"
+unsigned peer_shared_key(const char *hint, char *identity, unsigned identity_size, unsigned char *key, unsigned key_size,
+                         void *context);
 /* Waits until *value < limit. */
 void peer_wait_below(struct peer *peer, const int *value, int limit, const char *what);
 /* Paho does not tell its socket: it is the one that is there after the call and was not before. */

@@ -69,6 +69,12 @@ int peer_connect(struct peer *peer, const struct how *how)
         tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
         options.ssl = &tls;
     }
+    if (settings.identity != NULL) {
+        tls.ssl_psk_cb = peer_shared_key;
+        tls.enabledCipherSuites = PEER_PSK_CIPHER;
+        tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
+        options.ssl = &tls;
+    }
     struct sockets before;
     sockets_note(&before);
     peer->lost = false;
