@@ -12,6 +12,8 @@ FORBIDDEN = {"malloc", "free", "calloc", "realloc", "sbrk", "_sbrk", "_malloc_r"
 PARTS = (
     ("libcore.a", "broker"),
     ("liblwip.a", "lwIP"),
+    ("libmbedtls.a", "mbedTLS"),
+    ("/port/tls/", "TLS"),
     ("/port/", "port"),
     ("/firmware/", "firmware"),
     ("libc.a", "C library"),
@@ -21,6 +23,7 @@ PARTS = (
 # Sections of the RAM that deserve a line of their own.
 ARRAYS = (
     (".bss.memory", "broker: the pools"),
+    (".bss.tls_memory", "TLS: arena"),
     (".bss.ram_heap", "lwIP: heap of what is sent"),
     (".bss.memp_memory_PBUF_POOL_base", "lwIP: receive buffers"),
     (".bss.memp_memory_TCP_PCB_base", "lwIP: TCP connections"),

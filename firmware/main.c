@@ -8,7 +8,14 @@
 #include "report.h"
 #include "server.h"
 
+#ifdef MIDGE_BOARD_TLS
+#include "secure.h"
+#define MQTT_PORT 8883u
+#define LISTENING "listening on port 8883, with TLS"
+#else
 #define MQTT_PORT 1883u
+#define LISTENING "listening on port 1883"
+#endif
 
 static uint64_t memory[MIDGE_MEMORY_SIZE(BOARD_LIMITS) / sizeof(uint64_t)];
 static struct midge_server_connection connections[BOARD_CONNECTIONS];
@@ -30,6 +37,40 @@ static void log_record(void *context, const struct midge_log *record)
     midge_log_line(&text, record, peer);
     midge_console_line(&text);
 }
+
+#ifdef MIDGE_BOARD_TLS
+
+static void log_failed_tls(struct midge_handle conn, const char *why)
+{
+    static char line[BOARD_LINE_SIZE];
+    struct midge_text text;
+    char peer[24];
+
+    midge_server_peer(conn, peer, sizeof peer);
+    midge_text_start(&text, line, sizeof line);
+    midge_text_add(&text, "TLS with ");
+    midge_text_add(&text, peer);
+    midge_text_add(&text, " failed: ");
+    midge_text_add(&text, why);
+    midge_console_line(&text);
+}
+
+/* There is no way without keys: an image that was built for TLS never serves in clear. */
+static bool start_tls(void)
+{
+    server.tls = midge_secure_start();
+    server.tls_failed = log_failed_tls;
+    return server.tls != NULL;
+}
+
+#else
+
+static bool start_tls(void)
+{
+    return true;
+}
+
+#endif
 
 static struct midge *start_broker(void)
 {
@@ -60,7 +101,7 @@ int main(void)
     midge_random_stir(midge_board_entropy());
     server.broker = start_broker();
     midge_network_start();
-    if (!server.broker || !midge_server_start(&server, MQTT_PORT)) {
+    if (!server.broker || !start_tls() || !midge_server_start(&server, MQTT_PORT)) {
         midge_console_say("limits do not fit: nothing works");
         midge_console_flush();
         midge_board_restart();
@@ -68,11 +109,12 @@ int main(void)
     (void)midge_board_watchdog_start();
     for (;;) {
         bool busy = midge_network_turn();
+        uint64_t now_ms = midge_board_now_ms();
 
-        (void)midge_server_turn(midge_board_now_ms());
+        busy = midge_server_turn(now_ms) <= now_ms || busy;
         if (!said && midge_network_ready()) {
             said = true;
-            midge_console_say("listening on port 1883");
+            midge_console_say(LISTENING);
         }
         obey(midge_board_console_get());
         midge_board_watchdog_feed();

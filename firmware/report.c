@@ -6,6 +6,10 @@
 #include "lwip/memp.h"
 #include "lwip/stats.h"
 
+#ifdef MIDGE_BOARD_TLS
+#include "tls.h"
+#endif
+
 #define LINE_SIZE 80u
 
 static void add_field(struct midge_text *text, const char *before, uint64_t number, const char *after)
@@ -80,6 +84,24 @@ static void say_lwip(void)
     }
 }
 
+#ifdef MIDGE_BOARD_TLS
+
+static void say_tls(void)
+{
+    struct midge_tls_use use;
+
+    midge_tls_memory(&use);
+    say_use("TLS bytes", use.bytes, use.peak, use.size);
+}
+
+#else
+
+static void say_tls(void)
+{
+}
+
+#endif
+
 void midge_report_pools(const struct midge_server *server)
 {
     /* In the order of enum midge_pool_id. */
@@ -97,6 +119,7 @@ void midge_report_pools(const struct midge_server *server)
         say_use(names[i], metrics.pools[i].used, metrics.pools[i].peak, metrics.pools[i].capacity);
     }
     say_lwip();
+    say_tls();
     midge_text_start(&text, bytes, sizeof bytes);
     add_field(&text, "  stack: ", midge_board_stack_untouched(), " bytes never touched");
     add_field(&text, ", of ", midge_board_stack_size(), "");

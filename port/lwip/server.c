@@ -45,6 +45,7 @@ static void forget(struct midge_server_connection *connection)
     if (!connection->waiting) {
         server->quiet--;
     }
+    midge_stream_close(connection);
     memset(connection, 0, sizeof *connection);
 }
 
@@ -88,12 +89,18 @@ static struct tcp_pcb *let_go(struct midge_server_connection *connection)
     return pcb;
 }
 
-/* The broker wants the connection closed. */
+/* The broker wants the connection closed, or TLS is at its end. What waits inside the stream is still sent. */
 static void close_connection(struct midge_server_connection *connection)
 {
     bool ended = connection->ended;
-    struct tcp_pcb *pcb = let_go(connection);
+    struct tcp_pcb *pcb = connection->pcb;
 
+    if (!midge_stream_end(connection)) {
+        tcp_poll(pcb, linger_polled, LINGER_POLLS);
+        server->retry = true;
+        return;
+    }
+    (void)let_go(connection);
     if (ended) {
         (void)tcp_close(pcb);
     } else if (tcp_shutdown(pcb, 0, 1) != ERR_OK) {
@@ -110,16 +117,11 @@ static void close_connection(struct midge_server_connection *connection)
 static bool offer(struct midge_server_connection *connection, struct pbuf *data)
 {
     struct pbuf *part;
-    uint32_t used, left = data->tot_len;
+    uint32_t left = 0;
 
-    for (part = data; part && !connection->stalled; part = part->next) {
-        if (part->len > 0) {
-            used = (uint32_t)midge_receive(server->broker, connection->conn, part->payload, part->len);
-            connection->stalled = used < part->len;
-            part->payload = (uint8_t *)part->payload + used;
-            part->len = (u16_t)(part->len - used);
-            left -= used;
-        }
+    midge_stream_offer(server, connection, data);
+    for (part = data; part; part = part->next) {
+        left += part->len;
     }
     if (left < data->tot_len) {
         tcp_recved(connection->pcb, (u16_t)(data->tot_len - left));
@@ -162,7 +164,7 @@ static err_t received(void *context, struct tcp_pcb *pcb, struct pbuf *data, err
     struct midge_server_connection *connection = context;
 
     (void)error;
-    if (!data && connection->held) {
+    if (!data && (connection->held || midge_stream_waits(connection))) {
         connection->ended = true;
         return ERR_OK;
     }
@@ -199,6 +201,11 @@ static void resume(struct midge_server_connection *connection)
             return;
         }
         server->holding--;
+    } else {
+        midge_stream_offer(server, connection, NULL);
+    }
+    if (midge_stream_waits(connection)) {
+        return;
     }
     if (connection->ended) {
         (void)let_go(connection);
@@ -213,7 +220,7 @@ static void resume(struct midge_server_connection *connection)
 /* How many bytes this connection may write now. lwIP's heap is small and shared, and a reader that does not read holds on to
  * what it was sent: so a connection gets more than SHARE at a time only from what is left when every connection with nothing
  * under way could still get its share. So however many readers are slow, the others go on. */
-static uint32_t room(const struct midge_server_connection *connection)
+uint32_t midge_server_room(const struct midge_server_connection *connection)
 {
     uint32_t others = server->quiet - (connection->waiting ? 0u : 1u);
     uint32_t free_bytes = (uint32_t)(lwip_stats.mem.avail - lwip_stats.mem.used);
@@ -233,15 +240,26 @@ static uint32_t room(const struct midge_server_connection *connection)
     return LWIP_MIN(LWIP_MIN(bytes, limit), sizeof output);
 }
 
+bool midge_server_write(struct midge_server_connection *connection, const uint8_t *bytes, size_t size)
+{
+    if (tcp_write(connection->pcb, bytes, (u16_t)size, TCP_WRITE_FLAG_COPY) != ERR_OK) {
+        server->retried++;
+        return false;
+    }
+    if (!connection->waiting) {
+        connection->waiting = true;
+        server->quiet--;
+    }
+    return true;
+}
+
 /* Passes what the broker has to say to lwIP. What lwIP has no memory for stays with the broker, and is tried again. */
 static void flush(struct midge_server_connection *connection)
 {
-    uint32_t size;
-    size_t filled;
-    err_t error = ERR_OK;
+    size_t size, filled, taken = 1;
 
-    while (connection->output && error == ERR_OK) {
-        size = room(connection);
+    while (connection->output && taken > 0) {
+        size = midge_stream_room(connection);
         if (size < OUTPUT_MIN) {
             break;
         }
@@ -250,19 +268,12 @@ static void flush(struct midge_server_connection *connection)
             connection->output = false;
             break;
         }
-        error = tcp_write(connection->pcb, output, (u16_t)filled, TCP_WRITE_FLAG_COPY);
-        connection->output = midge_output_done(server->broker, connection->conn, error == ERR_OK ? filled : 0);
-        if (error == ERR_OK && !connection->waiting) {
-            connection->waiting = true;
-            server->quiet--;
-        }
+        taken = midge_stream_write(connection, output, filled);
+        connection->output = midge_output_done(server->broker, connection->conn, taken);
     }
-    if (connection->output) {
+    if (connection->output || midge_stream_unsent(connection)) {
         /* With nothing under way no acknowledgement will ever call us back. */
         server->retry = true;
-    }
-    if (error != ERR_OK) {
-        server->retried++;
     }
     (void)tcp_output(connection->pcb);
 }
@@ -311,6 +322,12 @@ static err_t accepted(void *context, struct tcp_pcb *pcb, err_t error)
     connection->conn = conn;
     server->open++;
     server->quiet++;
+    if (!midge_stream_open(server, connection)) {
+        server->refused++;
+        forget(connection);
+        tcp_abort(pcb);
+        return ERR_ABRT;
+    }
     tcp_arg(pcb, connection);
     tcp_recv(pcb, received);
     tcp_sent(pcb, sent);
@@ -359,6 +376,20 @@ static void handle(const struct midge_event *event)
     }
 }
 
+/* What waited for memory, or for the next turn. */
+static void go_on(struct midge_server_connection *connection)
+{
+    if (connection->pcb && midge_stream_shakes(connection)) {
+        resume(connection);
+    }
+    if (connection->pcb && midge_stream_over(connection)) {
+        close_connection(connection);
+    }
+    if (connection->pcb && (connection->output || midge_stream_unsent(connection))) {
+        flush(connection);
+    }
+}
+
 uint64_t midge_server_turn(uint64_t now_ms)
 {
     struct midge_event event;
@@ -368,15 +399,13 @@ uint64_t midge_server_turn(uint64_t now_ms)
     if (server->retry) {
         server->retry = false;
         for (i = 0; i < server->connection_count; i++) {
-            if (server->connections[i].output) {
-                flush(&server->connections[i]);
-            }
+            go_on(&server->connections[i]);
         }
     }
     while (midge_next_event(server->broker, &event)) {
         handle(&event);
     }
-    return next_ms;
+    return midge_stream_turn() ? now_ms : next_ms;
 }
 
 void midge_server_peer(struct midge_handle conn, char *bytes, size_t size)

@@ -52,9 +52,9 @@ class Board:
     """`network` replaces the user network by other -nic arguments; `{port}` in them is the host's port. `extra` are more
     arguments for the emulator."""
 
-    def __init__(self, name, image="midge", network=None, extra=(), guest_port=1883):
+    def __init__(self, name, image="midge", network=None, extra=(), guest_port=1883, variant=""):
         self.name = name
-        self.image = ROOT / "build" / "firmware" / name / f"{image}.elf"
+        self.image = ROOT / "build" / "firmware" / f"{name}{variant}" / f"{image}.elf"
         self.network = network
         self.extra = list(extra)
         self.guest_port = guest_port
@@ -167,7 +167,8 @@ class Board:
             pools = self.pools()
             wrong = {
                 name: use for name, use in pools.items()
-                if isinstance(use, tuple) and len(use) == 3 and not name.startswith("TCP") and use[0] != kept.get(name, 0)}
+                if isinstance(use, tuple) and len(use) == 3 and not name.startswith(("TCP", "TLS"))
+                and use[0] != kept.get(name, 0)}
             # A PCB in TIME-WAIT is free for whoever needs it; what is under way to lingering peers ends within seconds.
             if pools["TCP heap bytes"][0] > self.idle["TCP heap bytes"][0] + HEAP_SLACK_BYTES:
                 wrong["TCP heap bytes"] = pools["TCP heap bytes"]
