@@ -149,12 +149,14 @@ static void sent_connect(struct world *world, struct client *client, const struc
 
 static void sent_publish(struct world *world, struct client *client, const struct client_packet *packet)
 {
-    struct publication **at = &client->page.publications;
+    /* One of QoS 1 is always a new one, and thousands may be on their way. */
+    struct ledger_page *page = &client->page;
+    struct publication **at = packet->qos == 1 && page->last != NULL ? &page->last->next : &page->publications;
     while (*at != NULL && !(packet->qos == 2 && (*at)->qos == 2 && (*at)->id == packet->id && !(*at)->released)) {
         at = &(*at)->next;
     }
     if (*at == NULL) {
-        *at = arena_take(&world->arena, sizeof **at);
+        page->last = *at = arena_take(&world->arena, sizeof **at);
         (*at)->topic = arena_copy(&world->arena, packet->topic.bytes, packet->topic.size);
         (*at)->payload = arena_copy(&world->arena, packet->payload.bytes, packet->payload.size);
         (*at)->qos = packet->qos;
@@ -164,6 +166,18 @@ static void sent_publish(struct world *world, struct client *client, const struc
         (*at)->unsure = true;
     }
     (*at)->asked++;
+}
+
+static void remove_publication(struct ledger_page *page, struct publication **at)
+{
+    bool was_last = *at == page->last;
+    *at = (*at)->next;
+    if (was_last) {
+        page->last = page->publications;
+        while (page->last != NULL && page->last->next != NULL) {
+            page->last = page->last->next;
+        }
+    }
 }
 
 static void sent_pubrel(struct client *client, uint16_t id)
@@ -240,7 +254,7 @@ static void received_connack(struct world *world, struct client *client, const s
     }
     if (packet->session_present == 0) {
         write_off(account);
-        page->publications = NULL;
+        page->publications = page->last = NULL;
     }
     account->client = client;
     account->unsure = false;
@@ -303,7 +317,7 @@ static void acknowledged(struct world *world, struct client *client, unsigned qo
     }
     publication->unsure = true; /* a second answer is one for the same message */
     if (qos == 1) {
-        *at = publication->next;
+        remove_publication(&client->page, at);
     }
 }
 
@@ -314,7 +328,7 @@ static void received_pubcomp(struct client *client, uint16_t id)
         at = &(*at)->next;
     }
     if (*at != NULL) {
-        *at = (*at)->next;
+        remove_publication(&client->page, at);
     }
 }
 
@@ -352,7 +366,7 @@ void ledger_ended(struct world *world, struct client *client)
         (*at)->unsure = (*at)->unsure || (*at)->released;
         (*at)->released = false;
         if ((*at)->qos == 1) {
-            *at = (*at)->next;
+            remove_publication(&client->page, at);
         } else {
             at = &(*at)->next;
         }

@@ -14,6 +14,7 @@ struct publication;
 struct ledger_page {
     struct account *account;          /* of the session that it has, NULL where none is known */
     struct publication *publications; /* whose exchange is not over */
+    struct publication *last;         /* of them */
     struct request *requests;         /* SUBSCRIBE without SUBACK */
     struct span connect, connect_id;  /* the last CONNECT that was sent */
     bool connect_clean;
