@@ -20,7 +20,11 @@
 
 /* The watchdog counts twice: once to its interrupt, the NMI, whose handler says where the program hung and restarts; once more
  * to the reset, should that hang too. */
+#ifdef MIDGE_BOARD_TLS
+#define WATCHDOG_PERIOD_MS 32000u /* a step of a handshake takes a second or more, in which nobody feeds it */
+#else
 #define WATCHDOG_PERIOD_MS 4000u
+#endif
 
 const char midge_board_name[] = "mps2-an385";
 
