@@ -1,5 +1,6 @@
 """The Linux program from outside: its command line, its errors, where it listens, and how it ends."""
 
+import os
 import pathlib
 import re
 import signal
@@ -83,6 +84,19 @@ class TestCommandLine(unittest.TestCase):
         self.assertIn(("blocks", "1000"), [row[:2] for row in rows])
 
 
+LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
+
+
+def listeners(pid):
+    """Address, port and inode of the sockets that listen in the network of this process."""
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                address, port = fields[1].split(":")
+                yield address, int(port, 16), fields[9]
+
+
 class TestRunning(unittest.TestCase):
     def start(self, *arguments):
         midge = Process([OPTIONS.midge, *arguments])
@@ -95,14 +109,19 @@ class TestRunning(unittest.TestCase):
         client = wire.connected(midge.address(), "somebody")
         self.addCleanup(client.socket.close)
         inodes = {link.readlink().name for link in pathlib.Path(f"/proc/{midge.process.pid}/fd").iterdir() if link.is_symlink()}
-        listening = []
-        for table in ("tcp", "tcp6"):
-            for line in pathlib.Path(f"/proc/{midge.process.pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
-                    listening.append(fields[1].split(":")[0])
+        listening = {address for address, _, inode in listeners(midge.process.pid) if f"socket:[{inode}]" in inodes}
         self.assertIn("0100007F", listening)
-        self.assertLessEqual(set(listening), {"0100007F", "00000000000000000000000001000000"})
+        self.assertLessEqual(listening, LOOPBACK)
+
+    def test_without_options_it_listens_on_loopback_alone(self):
+        alone = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+        if case.run(*alone, "true").returncode:
+            self.skipTest("this user may not make namespaces")
+        midge = Process([*alone, OPTIONS.midge])  # in a network of its own, where port 1883 is free
+        self.addCleanup(midge.kill)
+        midge.wait_log(r"listening on 127\.0\.0\.1 port 1883$")
+        self.assertLessEqual({address for address, port, _ in listeners(midge.process.pid)}, LOOPBACK)
+        self.assertEqual({1883}, {port for _, port, _ in listeners(midge.process.pid)})
 
     def test_signals_end_it_cleanly(self):
         for number in (signal.SIGTERM, signal.SIGINT):
