@@ -84,9 +84,8 @@ static const char *check_size(const struct world *w, const struct link *link, en
     const struct packet *packet =
         w->current_active && w->current_link == link->index ? &w->current : &link->packets[link->packet_begin];
     /* Packets in assembly take half the blocks, before CONNECT an eighth. */
-    uint32_t share = link->state == LINK_OPEN ? 8 : 2;
-    uint64_t room = (uint64_t)limits->blocks * (limits->block_size - 8);
-    bool tight = room / share < packet->size + 64u;
+    uint64_t blocks = limits->blocks / (link->state == LINK_OPEN ? 8 : 2);
+    bool tight = blocks * (limits->block_size - 8) < packet->size + 64u;
     if (reason == MIDGE_PACKET_SIZE) {
         /* Of a packet that comes in parts this is decided when its header comes, by the policy of that time. */
         bool large = packet->size > w->packet_size_least;
