@@ -89,26 +89,31 @@ static uint32_t write_packet(const struct midge *b, const struct midge_connectio
                              uint32_t index, uint8_t *to, uint32_t *size)
 {
     uint32_t type = reply->type & TYPE_MASK;
-    uint32_t codes = (uint32_t)reply->type >> 4;
-    uint32_t remaining = 2;
+    uint32_t head = 4;
+    uint32_t stored = 0;
+    to[0] = first_byte(type);
+    to[1] = 2;
+    midge_put_u16(to + 2, (uint16_t)(reply->id + index));
     if (type == MIDGE_PACKET_PINGRESP) {
-        remaining = 0;
+        to[1] = 0;
+        head = 2;
+    } else if (type == MIDGE_PACKET_CONNACK) {
+        to[2] = (uint8_t)reply->id;
+        to[3] = reply->count;
+    } else if (is_stored_suback(reply)) {
+        stored = midge_message_at(&b->store, c->suback)->size;
+        head = midge_header_encode(to, to[0], 2 + stored) + 2;
+        midge_put_u16(to + head - 2, reply->id);
     } else if (type == MIDGE_PACKET_SUBACK) {
-        remaining = 2 + (codes == 0 ? midge_message_at(&b->store, c->suback)->size : codes);
+        uint32_t codes = (uint32_t)reply->type >> 4;
+        to[1] = (uint8_t)(2 + codes);
+        for (uint32_t i = 0; i < codes; i++) {
+            uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
+            to[head++] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
+        }
     }
-    uint32_t head = midge_header_encode(to, first_byte(type), remaining);
-    *size = head + remaining;
-    if (type == MIDGE_PACKET_CONNACK) {
-        to[head] = (uint8_t)reply->id;
-        to[head + 1] = reply->count;
-    } else {
-        midge_put_u16(to + head, (uint16_t)(reply->id + index));
-    }
-    for (uint32_t i = 0; i < codes; i++) {
-        uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
-        to[head + 2 + i] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
-    }
-    return is_stored_suback(reply) ? head + 2 : *size;
+    *size = head + stored;
+    return head;
 }
 
 uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
