@@ -114,7 +114,7 @@ class TestRunning(unittest.TestCase):
         self.assertLessEqual(listening, LOOPBACK)
 
     def test_without_options_it_listens_on_loopback_alone(self):
-        alone = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+        alone = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-current-user",)))
         if case.run(*alone, "true").returncode:
             self.skipTest("this user may not make namespaces")
         midge = Process([*alone, OPTIONS.midge])  # in a network of its own, where port 1883 is free
