@@ -63,6 +63,9 @@ static bool may_be_full(struct world *w, struct session *s, uint32_t size)
     if (w->publication.active && w->publication.receiver_count > free_entries) {
         return true; /* there are fewer deliveries than receivers */
     }
+    if (w->publication.active) {
+        free_entries -= w->publication.receiver_count; /* those that displace older messages come after the others */
+    }
     if (policy->queued_messages_max != 0 && s->queue.count >= policy->queued_messages_max) {
         return true;
     }

@@ -189,8 +189,12 @@ static bool published_before(const struct world *w, uint32_t session)
 static bool published_itself_before(const struct world *w, const struct link *link)
 {
     const struct publication *p = &w->publication;
-    if (!w->current_active || w->current_link != link->index || !p->active || p->message != w->current.message) {
+    if (!w->current_active || w->current_link != link->index || w->current.type != PUBLISH ||
+        p->message != w->current.message) {
         return false;
+    }
+    if (!p->active) {
+        return true; /* the same will has cut off another before */
     }
     struct midge_metrics metrics;
     midge_metrics(w->broker, &metrics);
