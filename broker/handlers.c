@@ -105,6 +105,7 @@ static enum midge_reason next_filter(struct midge *b, struct midge_reader *list,
                                      uint8_t *qos)
 {
     b->scratch.used = 0;
+    *filter = (struct midge_view){0}; /* that of one before must not be named where this one cannot be read */
     return midge_filter_decode(list, subscribe, &b->scratch, b->config.limits.topic_levels, filter, qos);
 }
 

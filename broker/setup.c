@@ -141,8 +141,7 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     }
     bool wider = policy->inflight_max > b->config.policy.inflight_max;
     b->config.policy = *policy;
-    /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet.
-     */
+    /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet. */
     for (midge_index i = 1; wider && i <= b->connections.touched; i++) {
         if (midge_connection_at(b, i)->state == MIDGE_ACTIVE) {
             midge_output_due(b, i);

@@ -15,6 +15,7 @@ static void count_log(void *context, const struct midge_log *record)
     callbacks->logs[record->event]++;
     callbacks->last_reason = record->reason;
     callbacks->last_size = record->size;
+    callbacks->last_topic_size = record->topic.size;
 }
 
 static bool may(void *context, uint32_t who, enum midge_action action, struct midge_view topic)

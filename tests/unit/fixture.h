@@ -63,6 +63,7 @@ struct fixture_callbacks {
     uint32_t logs[MIDGE_LOG_UNSUBSCRIBED + 1]; /* by event */
     enum midge_reason last_reason;
     uint32_t last_size;
+    uint32_t last_topic_size;
     char denied[32]; /* the topic that nobody may read, write or subscribe to */
 };
 extern struct fixture_callbacks fixture_callbacks;

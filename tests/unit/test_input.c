@@ -171,6 +171,21 @@ static void a_packet_too_large_names_its_topic(void **state)
 }
 
 /* Acknowledgements that are not taken stall the input; it goes on where it stopped, whatever was cut. */
+/* A list that ends in the middle of a filter names no filter, not even the one before. */
+static void a_filter_cut_short_names_none(void **state)
+{
+    (void)state;
+    struct midge_config config = fixture_config();
+    struct midge *b = fixture_begin(&config);
+    struct midge_handle conn = fixture_connect(b, "client", true);
+    static const uint8_t subscribe[] = {0x82, 8, 0, 1, 0, 1, 'a', 0, 0, 9};
+    fixture_send(b, conn, subscribe, sizeof(subscribe));
+    assert_int_equal(fixture_callbacks.last_reason, MIDGE_LENGTH);
+    assert_int_equal(fixture_callbacks.last_topic_size, 0);
+    midge_disconnected(b, conn);
+    fixture_end(b);
+}
+
 static void a_stall_loses_nothing(void **state)
 {
     (void)state;
@@ -222,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_life_in_pieces),
         cmocka_unit_test(wrong_packets_in_pieces),
         cmocka_unit_test(a_packet_too_large_names_its_topic),
+        cmocka_unit_test(a_filter_cut_short_names_none),
         cmocka_unit_test(a_stall_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
