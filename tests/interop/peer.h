@@ -70,6 +70,7 @@ struct peer {
     char *client_id;
     /* For peer_async.c: what the callbacks report. */
     int pending, window, result, granted;
+    struct peer *next_retired; /* for peer_sync.c */
 };
 
 /* ---- In peer_sync.c and peer_async.c ---- */

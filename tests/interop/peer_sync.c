@@ -7,6 +7,9 @@
 
 const char *const library = "MQTTClient";
 
+static int present;          /* peers that were made and not freed */
+static struct peer *retired; /* freed, but not yet destroyed */
+
 static int message_arrived(void *context, char *topic, int topic_size, MQTTClient_message *from)
 {
     struct message message = {.payload = from->payload,
@@ -29,6 +32,7 @@ static void connection_lost(void *context, char *cause)
 struct peer *peer_new(const char *client_id)
 {
     struct peer *peer = peer_init(client_id);
+    present++;
     int error = MQTTClient_create(&peer->client, settings.uri, client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL);
     CHECK(error == MQTTCLIENT_SUCCESS, "MQTTClient_create: %d", error);
     error = MQTTClient_setCallbacks(peer->client, peer, connection_lost, message_arrived, NULL);
@@ -36,10 +40,19 @@ struct peer *peer_new(const char *client_id)
     return peer;
 }
 
+/* Paho's thread walks through the list of clients without a lock, so that it crashes now and then when one is destroyed beside
+ * it (paho.mqtt.c, issue 1460). It ends when the last client disconnects: clients are kept until no peer is left. */
 void peer_free(struct peer *peer)
 {
-    MQTTClient_destroy(&peer->client);
-    peer_destroy(peer);
+    peer->next_retired = retired;
+    retired = peer;
+    present--;
+    while (present == 0 && retired != NULL) {
+        peer = retired;
+        retired = peer->next_retired;
+        MQTTClient_destroy(&peer->client);
+        peer_destroy(peer);
+    }
 }
 
 int peer_connect(struct peer *peer, const struct how *how)
