@@ -175,35 +175,34 @@ static uint32_t audit_sessions(const struct midge *b)
 
 /* ---- Connections ---- */
 
-static const struct midge_list *wait_queue(const struct midge *b, const struct midge_connection *c)
+static const struct midge_list *wait_queue(const struct midge *b, midge_index connection)
 {
-    if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
-        return &midge_connection_at(b, c->wait_object)->waiters;
+    uint8_t kind = midge_connection_at(b, connection)->wait_kind;
+    if (kind == MIDGE_WAIT_SUBSCRIBER) {
+        return &midge_wait_at(b, midge_wait_at(b, connection)->object)->waiters;
     }
-    bool queued = c->wait_kind >= MIDGE_WAIT_DELIVERIES;
-    return queued ? &b->waits[c->wait_kind] : NULL;
+    return kind >= MIDGE_WAIT_DELIVERIES ? &b->wait_queues[kind] : NULL;
 }
 
 static uint32_t audit_connection(const struct midge *b, midge_index connection)
 {
     const struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_wait *wait = midge_wait_at(b, connection);
     CHECK((c->session != 0) == (c->state == MIDGE_ACTIVE));
     CHECK(c->session == 0 || midge_session_at(b, c->session)->connection == connection);
     CHECK(c->replies_count <= b->config.limits.replies);
     CHECK(c->state != MIDGE_CLOSED || c->replies_count == 0);
-    CHECK(c->state == MIDGE_ACTIVE || c->waiters.head == 0);
+    CHECK(c->state == MIDGE_ACTIVE || wait->waiters.head == 0);
     /* What is due is announced: a connection with replies has an event raised, or output that the port knows of. */
     CHECK((c->flags & MIDGE_CONN_ARMED) == 0 || c->replies_count == 0);
-    const struct midge_list *queue = wait_queue(b, c);
+    const struct midge_list *queue = wait_queue(b, connection);
     if (queue != NULL) {
-        CHECK(c->wait_previous != 0 ? midge_connection_at(b, c->wait_previous)->wait_next == connection
-                                    : queue->head == connection);
-        CHECK(c->wait_next != 0 ? midge_connection_at(b, c->wait_next)->wait_previous == connection
-                                : queue->tail == connection);
+        CHECK(wait->previous != 0 ? midge_wait_at(b, wait->previous)->next == connection : queue->head == connection);
+        CHECK(wait->next != 0 ? midge_wait_at(b, wait->next)->previous == connection : queue->tail == connection);
     }
     if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
         /* Rule 1: nothing waits for a waiter, nor for one that is gone. */
-        const struct midge_connection *subscriber = midge_connection_at(b, c->wait_object);
+        const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
         CHECK(subscriber->state == MIDGE_ACTIVE);
         CHECK(subscriber->wait_kind == MIDGE_WAIT_NONE || subscriber->wait_kind == MIDGE_WAIT_REPLIES);
     }
@@ -227,7 +226,7 @@ static uint32_t audit_connections(const struct midge *b)
             continue;
         }
         count++;
-        waiting += wait_queue(b, c) != NULL ? 1 : 0;
+        waiting += wait_queue(b, i) != NULL ? 1 : 0;
         uint32_t place = audit_connection(b, i);
         if (place != 0) {
             return place;
@@ -245,7 +244,7 @@ static uint32_t audit_connections(const struct midge *b)
     CHECK(assembled == b->assembly_reserved && handshakes == b->handshake_reserved);
     CHECK(b->store.reserved + b->store.blocks.used <= b->store.blocks.capacity);
     /* Wills are tried before any call returns. */
-    CHECK(b->waits[MIDGE_WAIT_WILL].head == 0);
+    CHECK(b->wait_queues[MIDGE_WAIT_WILL].head == 0);
     return 0;
 }
 

@@ -19,7 +19,7 @@ static void settle(struct midge *b)
     do {
         midge_wills_run(b);
         midge_wake_all(b);
-    } while (b->waits[MIDGE_WAIT_WILL].head != 0 && tries-- > 0);
+    } while (b->wait_queues[MIDGE_WAIT_WILL].head != 0 && tries-- > 0);
     midge_wills_run(b);
     midge_output_feed_starved(b);
 }
@@ -30,7 +30,7 @@ static void settle_connection(struct midge *b, midge_index connection)
     const struct midge_connection *c = midge_connection_at(b, connection);
     midge_wake_for_room(b, connection);
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
-        bool room = c->wait_need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
+        bool room = midge_wait_at(b, connection)->need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
         if (room) {
             midge_wake(b, connection);
         }
@@ -169,7 +169,7 @@ static bool is_due(const struct midge *b, uint32_t deadline_ms)
 static void assembly_timer(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
-    bool others = b->waits[MIDGE_WAIT_ASSEMBLY].head != 0 || b->waits[MIDGE_WAIT_BLOCKS].head != 0;
+    bool others = b->wait_queues[MIDGE_WAIT_ASSEMBLY].head != 0 || b->wait_queues[MIDGE_WAIT_BLOCKS].head != 0;
     if (others && c->wait_kind == MIDGE_WAIT_NONE) {
         midge_connection_end(b, connection, MIDGE_ASSEMBLY_TIMEOUT);
         return;
@@ -182,29 +182,32 @@ static void assembly_timer(struct midge *b, midge_index connection)
  * is given up, unless some were. */
 static void wait_timer(struct midge *b, midge_index connection)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_connection *c = midge_connection_at(b, connection);
     if (c->wait_kind != MIDGE_WAIT_REPLIES) {
         midge_wake(b, connection);
         return;
     }
-    c->wait_deadline_ms = c->progress_ms + b->config.policy.wait_ms;
-    if (is_due(b, c->wait_deadline_ms)) {
+    uint32_t deadline_ms = c->progress_ms + b->config.policy.wait_ms;
+    midge_wait_at(b, connection)->deadline_ms = deadline_ms;
+    if (is_due(b, deadline_ms)) {
         midge_connection_end(b, connection, MIDGE_SLOW_READER);
     } else {
         midge_deadlines_arm(b, connection);
     }
 }
 
-static bool wait_is_due(const struct midge *b, const struct midge_connection *c)
+static bool wait_is_due(const struct midge *b, midge_index connection)
 {
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_wait *wait = midge_wait_at(b, connection);
     if (!midge_wait_counts(c)) {
         return false;
     }
-    if (is_due(b, c->wait_deadline_ms)) {
+    if (is_due(b, wait->deadline_ms)) {
         return true;
     }
     return c->wait_kind == MIDGE_WAIT_SUBSCRIBER &&
-           is_due(b, midge_connection_at(b, c->wait_object)->progress_ms + b->config.policy.progress_ms);
+           is_due(b, midge_connection_at(b, wait->object)->progress_ms + b->config.policy.progress_ms);
 }
 
 static void timer_fired(struct midge *b, midge_index connection)
@@ -215,7 +218,7 @@ static void timer_fired(struct midge *b, midge_index connection)
         midge_connection_end(b, connection, MIDGE_CONNECT_TIMEOUT);
     } else if (c->state == MIDGE_CLOSING && state_due) {
         midge_connection_close(b, connection);
-    } else if (wait_is_due(b, c)) {
+    } else if (wait_is_due(b, connection)) {
         wait_timer(b, connection);
     } else if (midge_keepalive_counts(c) && is_due(b, c->last_input_ms + midge_keepalive_ms(c))) {
         midge_connection_end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */

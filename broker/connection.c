@@ -18,7 +18,6 @@ midge_index midge_connection_open(struct midge *b, uint8_t listener)
     memset(c, 0, sizeof(*c));
     c->generation = old.generation;
     c->event_next = old.event_next;
-    c->starved_next = old.starved_next;
     c->flags = (old.flags & (MIDGE_CONN_LISTED | MIDGE_CONN_STARVED)) | MIDGE_CONN_ARMED;
     c->state = MIDGE_CONNECTING;
     c->listener = listener;

@@ -54,9 +54,10 @@ void midge_deadlines_arm(struct midge *b, midge_index connection)
         left_ms = sooner(b, left_ms, c->state_deadline_ms);
     }
     if (midge_wait_counts(c)) {
-        left_ms = sooner(b, left_ms, c->wait_deadline_ms);
+        const struct midge_wait *wait = midge_wait_at(b, connection);
+        left_ms = sooner(b, left_ms, wait->deadline_ms);
         if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
-            const struct midge_connection *subscriber = midge_connection_at(b, c->wait_object);
+            const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
             left_ms = sooner(b, left_ms, subscriber->progress_ms + b->config.policy.progress_ms);
         }
     } else if (midge_keepalive_counts(c)) {

@@ -103,7 +103,8 @@ struct midge_limits {
 
 /* What one entry costs in bytes; broker/state.h asserts that this is true. */
 #if MIDGE_INDEX_BITS == 16
-#define MIDGE_CONNECTION_SIZE 80u
+#define MIDGE_CONNECTION_SIZE 60u
+#define MIDGE_WAIT_SIZE 20u
 #define MIDGE_SESSION_SIZE 64u
 #define MIDGE_SUBSCRIPTION_SIZE 16u
 #define MIDGE_FILTER_NODE_SIZE 16u
@@ -111,7 +112,8 @@ struct midge_limits {
 #define MIDGE_DELIVERY_SIZE 8u
 #define MIDGE_QOS2_SIZE 10u
 #else
-#define MIDGE_CONNECTION_SIZE 116u
+#define MIDGE_CONNECTION_SIZE 80u
+#define MIDGE_WAIT_SIZE 36u
 #define MIDGE_SESSION_SIZE 100u
 #define MIDGE_SUBSCRIPTION_SIZE 28u
 #define MIDGE_FILTER_NODE_SIZE 32u
@@ -122,12 +124,13 @@ struct midge_limits {
 #define MIDGE_REPLY_SIZE 4u
 #define MIDGE_TIMER_SIZE 8u
 #define MIDGE_INDEX_SIZE ((uint32_t)sizeof(midge_index))
-#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 29u + 752u + 32u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
+#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 29u + 752u + 36u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
 
 /* The rows of the memory table: identifier, name, number of entries, bytes of an entry. `L(field)` gives a limit. */
 #define MIDGE_MEMORY_ROWS(X, L)                                                                                                \
     X(BROKER, "broker", 1u, MIDGE_BROKER_SIZE)                                                                                 \
     X(CONNECTIONS, "connections", L(clients) + L(handshakes), MIDGE_CONNECTION_SIZE)                                           \
+    X(WAITS, "waits", L(clients) + L(handshakes), MIDGE_WAIT_SIZE)                                                             \
     X(REPLIES, "replies", (L(clients) + L(handshakes)) * L(replies), MIDGE_REPLY_SIZE)                                         \
     X(TIMERS, "timers", L(clients) + L(handshakes), MIDGE_TIMER_SIZE)                                                          \
     X(SESSIONS, "sessions", L(sessions), MIDGE_SESSION_SIZE)                                                                   \
@@ -164,6 +167,7 @@ enum midge_memory_id { MIDGE_MEMORY_ROWS(MIDGE_ROW_ID, MIDGE_LIMIT_NONE) MIDGE_M
 #define MIDGE_MEMORY_SIZE_(clients, handshakes, sessions, subscriptions, filter_nodes, topic_nodes, names, name_size,          \
                            deliveries, qos2_identifiers, blocks, block_size, replies, scratch_size, topic_levels)              \
     (MIDGE_ALIGN_UP(MIDGE_BROKER_SIZE) + MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * MIDGE_CONNECTION_SIZE) +          \
+     MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * MIDGE_WAIT_SIZE) +                                                    \
      MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * (replies)*MIDGE_REPLY_SIZE) +                                         \
      MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * MIDGE_TIMER_SIZE) +                                                   \
      MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_SESSION_SIZE) + 2u * MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_INDEX_SIZE) +        \

@@ -12,7 +12,7 @@ enum { REPLAY_STEPS = 512 };
 /* Retained messages encoded ahead of the transport, at most. */
 enum { REPLAY_UNSENT = 64 };
 
-enum { STARVED_LINK = offsetof(struct midge_connection, starved_next) };
+enum { STARVED_LINK = offsetof(struct midge_wait, starved_next) };
 
 /* How a delivery is put together: fixed header, topic as stored, packet identifier, payload as stored; a PUBREL has neither
  * topic nor payload. */
@@ -125,14 +125,14 @@ static void starve(struct midge *b, midge_index connection)
         return;
     }
     c->flags |= MIDGE_CONN_STARVED;
-    midge_list_append(&b->connections, &b->starved, STARVED_LINK, connection);
+    midge_list_append(&b->waits, &b->starved, STARVED_LINK, connection);
 }
 
 void midge_output_feed_starved(struct midge *b)
 {
     uint32_t room = midge_pool_free(&b->deliveries);
     while (b->starved.head != 0 && room > 0) {
-        midge_index connection = midge_list_take(&b->connections, &b->starved, STARVED_LINK, 0);
+        midge_index connection = midge_list_take(&b->waits, &b->starved, STARVED_LINK, 0);
         struct midge_connection *c = midge_connection_at(b, connection);
         c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
         if (c->state == MIDGE_ACTIVE) {

@@ -64,8 +64,8 @@ static void run_will(struct midge *b, midge_index connection)
 
 void midge_wills_run(struct midge *b)
 {
-    while (b->waits[MIDGE_WAIT_WILL].head != 0) {
-        midge_index connection = b->waits[MIDGE_WAIT_WILL].head;
+    while (b->wait_queues[MIDGE_WAIT_WILL].head != 0) {
+        midge_index connection = b->wait_queues[MIDGE_WAIT_WILL].head;
         midge_wait_turn(b, connection);
         run_will(b, connection);
     }
@@ -78,7 +78,7 @@ bool midge_wills_hurry(struct midge *b)
         if (c->state == MIDGE_CLOSED && (c->flags & MIDGE_CONN_PORT_GONE) != 0) {
             midge_wait_cancel(b, i);
             c->flags |= MIDGE_CONN_WAITED;
-            c->wait_deadline_ms = midge_now(b);
+            midge_wait_at(b, i)->deadline_ms = midge_now(b);
             run_will(b, i);
             return true;
         }

@@ -216,6 +216,7 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     struct midge *b = carve(&carving, l, MIDGE_MEMORY_BROKER);
     b->config = *config;
     carve_pool(&carving, l, MIDGE_MEMORY_CONNECTIONS, &b->connections);
+    carve_pool(&carving, l, MIDGE_MEMORY_WAITS, &b->waits);
     b->replies = carve(&carving, l, MIDGE_MEMORY_REPLIES);
     struct midge_timer *heap = carve(&carving, l, MIDGE_MEMORY_TIMERS);
     uintptr_t positions = b->connections.origin + offsetof(struct midge_connection, timer);

@@ -92,7 +92,7 @@ enum midge_connection_state {
 enum {
     MIDGE_CONN_ARMED = 0x01,     /* output that becomes due raises an event */
     MIDGE_CONN_LISTED = 0x02,    /* in the list of events; stays so when the slot is freed */
-    MIDGE_CONN_WAITED = 0x04,    /* the packet at hand has waited: wait_deadline_ms is valid */
+    MIDGE_CONN_WAITED = 0x04,    /* the packet at hand has waited: the deadline of its wait is valid */
     MIDGE_CONN_SKIPPED = 0x08,   /* the packet at hand found no room in time: the rest of it is not kept */
     MIDGE_CONN_COMPLETE = 0x10,  /* the packet in assembly is complete; its last byte is offered again and to be skipped */
     MIDGE_CONN_OVERSIZE = 0x20,  /* the packet in assembly is too large; it is read on only to name its topic */
@@ -158,23 +158,28 @@ struct midge_connection {
     midge_index generation;
     midge_index timer;
     midge_index event_next;
-    midge_index wait_next;
-    midge_index wait_previous;
-    midge_index wait_object;   /* MIDGE_WAIT_SUBSCRIBER: whose connection */
-    midge_index wait_need;     /* blocks or deliveries; MIDGE_WAIT_REPLIES: 1 where it is the SUBACK that must go first */
-    struct midge_list waiters; /* publishers that wait for room in this one's queue */
-    midge_index waiters_woken; /* and those that were woken and have not come back yet */
-    midge_index starved_next;
     uint16_t keepalive_s;
     uint32_t last_input_ms;
     uint32_t progress_ms;       /* when it last took a byte or acknowledged */
     uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
-    uint32_t wait_deadline_ms;
-    uint32_t remaining; /* bytes of the body of the packet in assembly */
+    uint32_t remaining;         /* bytes of the body of the packet in assembly */
     union {
         uint32_t who;           /* before the client is accepted, and for its will after the end */
         uint32_t output_offset; /* bytes of the packet that is partly with the transport: see output_reply */
     };
+};
+
+/* What a connection waits for, and who waits for it. It lies beside the connection, and the core does not write to it before
+ * something has to wait: where memory comes by the page, as it is touched, clients that never wait do not pay for it. */
+struct midge_wait {
+    midge_index next; /* in the queue that it waits in */
+    midge_index previous;
+    midge_index object;        /* MIDGE_WAIT_SUBSCRIBER: whose connection */
+    midge_index need;          /* blocks or deliveries; MIDGE_WAIT_REPLIES: 1 where it is the SUBACK that must go first */
+    struct midge_list waiters; /* publishers that wait for room in this one's queue */
+    midge_index waiters_woken; /* and those that were woken and have not come back yet */
+    midge_index starved_next;
+    uint32_t deadline_ms;
 };
 
 /* ---- The broker -------------------------------------------------------------------------------------------------------- */
@@ -184,6 +189,7 @@ enum { MIDGE_LOG_CLIENT_MAX = 64, MIDGE_LOG_TOPIC_MAX = 128 };
 /* What is used most comes first: on a Cortex-M the first 124 bytes are reached by shorter instructions. */
 struct midge {
     struct midge_pool connections;
+    struct midge_pool waits; /* one for each connection, with its index */
     struct midge_pool sessions;
     struct midge_pool deliveries;
     struct midge_reply *replies;
@@ -193,9 +199,9 @@ struct midge {
     uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
     struct midge_store store;
     struct midge_list events;
-    struct midge_list waits[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
-    uint32_t promised[MIDGE_WAIT_COUNT];       /* what those need that were woken and have not come back yet */
-    uint32_t waiting;                          /* connections in those queues, and in those of subscribers */
+    struct midge_list wait_queues[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
+    uint32_t promised[MIDGE_WAIT_COUNT];             /* what those need that were woken and have not come back yet */
+    uint32_t waiting;                                /* connections in those queues, and in those of subscribers */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
     struct midge_config config;
@@ -221,6 +227,7 @@ struct midge {
 
 _Static_assert(sizeof(struct midge) <= MIDGE_BROKER_SIZE, "struct midge");
 _Static_assert(sizeof(struct midge_connection) == MIDGE_CONNECTION_SIZE, "connection");
+_Static_assert(sizeof(struct midge_wait) == MIDGE_WAIT_SIZE, "wait");
 _Static_assert(sizeof(struct midge_session) == MIDGE_SESSION_SIZE, "session");
 _Static_assert(sizeof(struct midge_subscription) == MIDGE_SUBSCRIPTION_SIZE, "subscription");
 _Static_assert(sizeof(struct midge_filter_node) == MIDGE_FILTER_NODE_SIZE, "filter node");
@@ -234,6 +241,11 @@ _Static_assert(sizeof(struct midge_walk) == 8, "match stack");
 static inline struct midge_connection *midge_connection_at(const struct midge *b, midge_index connection)
 {
     return (struct midge_connection *)b->connections.origin + connection;
+}
+
+static inline struct midge_wait *midge_wait_at(const struct midge *b, midge_index connection)
+{
+    return (struct midge_wait *)b->waits.origin + connection;
 }
 
 static inline struct midge_session *midge_session_at(const struct midge *b, midge_index session)

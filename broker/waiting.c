@@ -3,20 +3,21 @@
 #include "delivery.h"
 #include "events.h"
 
-enum { WAIT_LINKS = offsetof(struct midge_connection, wait_next) };
+enum { WAIT_LINKS = offsetof(struct midge_wait, next) };
 
 /* The queue of this connection's wait, NULL where that kind has none. */
-static struct midge_list *queue_of(struct midge *b, const struct midge_connection *c)
+static struct midge_list *queue_of(struct midge *b, midge_index connection)
 {
-    switch ((enum midge_wait_kind)c->wait_kind) {
+    uint8_t kind = midge_connection_at(b, connection)->wait_kind;
+    switch ((enum midge_wait_kind)kind) {
     case MIDGE_WAIT_SUBSCRIBER:
-        return &midge_connection_at(b, c->wait_object)->waiters;
+        return &midge_wait_at(b, midge_wait_at(b, connection)->object)->waiters;
     case MIDGE_WAIT_DELIVERIES:
     case MIDGE_WAIT_BLOCKS:
     case MIDGE_WAIT_ASSEMBLY:
     case MIDGE_WAIT_HANDSHAKE:
     case MIDGE_WAIT_WILL:
-        return &b->waits[c->wait_kind];
+        return &b->wait_queues[kind];
     default:
         return NULL;
     }
@@ -25,7 +26,7 @@ static struct midge_list *queue_of(struct midge *b, const struct midge_connectio
 /* Puts a connection into a queue before `next`, at its end for 0. */
 static void enqueue(struct midge *b, struct midge_list *queue, midge_index connection, midge_index next)
 {
-    midge_list_insert(&b->connections, queue, WAIT_LINKS, connection, next);
+    midge_list_insert(&b->waits, queue, WAIT_LINKS, connection, next);
     b->waiting++;
 }
 
@@ -37,17 +38,18 @@ static bool is_stalled(const struct midge_connection *c)
 }
 
 /* Ends the privilege of having been woken. Returns the subscriber that it was woken for, 0 where there is none. */
-static midge_index forget_waking(struct midge *b, struct midge_connection *c)
+static midge_index forget_waking(struct midge *b, midge_index connection)
 {
+    struct midge_connection *c = midge_connection_at(b, connection);
     midge_index woken_for = 0;
     if (c->woken_kind != MIDGE_WAIT_NONE) {
-        MIDGE_ASSERT(b->promised[c->woken_kind] >= c->wait_need);
-        b->promised[c->woken_kind] -= c->wait_need;
+        const struct midge_wait *wait = midge_wait_at(b, connection);
+        MIDGE_ASSERT(b->promised[c->woken_kind] >= wait->need);
+        b->promised[c->woken_kind] -= wait->need;
         if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
-            /* The subscriber may be gone, and its slot in use again: then this lets one more wake up too early, no worse. */
-            woken_for = c->wait_object;
-            struct midge_connection *subscriber = midge_connection_at(b, woken_for);
-            subscriber->waiters_woken = (midge_index)(subscriber->waiters_woken - (subscriber->waiters_woken > 0 ? 1 : 0));
+            woken_for = wait->object;
+            MIDGE_ASSERT(midge_wait_at(b, woken_for)->waiters_woken > 0);
+            midge_wait_at(b, woken_for)->waiters_woken--;
         }
         c->woken_kind = MIDGE_WAIT_NONE;
     }
@@ -56,9 +58,9 @@ static midge_index forget_waking(struct midge *b, struct midge_connection *c)
 
 /* Likewise, and leaves to the next what it was woken for and may not have used: where a subscriber has nothing to take any
  * more, nothing else would wake those that still wait for it. */
-static void pass_turn(struct midge *b, struct midge_connection *c)
+static void pass_turn(struct midge *b, midge_index connection)
 {
-    midge_index subscriber = forget_waking(b, c);
+    midge_index subscriber = forget_waking(b, connection);
     if (subscriber != 0) {
         midge_wake_for_room(b, subscriber);
     }
@@ -67,21 +69,22 @@ static void pass_turn(struct midge *b, struct midge_connection *c)
 void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_wait *wait = midge_wait_at(b, connection);
     MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
     MIDGE_ASSERT(object != connection);
-    bool again = c->woken_kind == kind && c->wait_object == object;
-    midge_index woken_for = forget_waking(b, c);
+    bool again = c->woken_kind == kind && wait->object == object;
+    midge_index woken_for = forget_waking(b, connection);
     c->wait_kind = (uint8_t)kind;
-    c->wait_object = object;
-    c->wait_need = need;
+    wait->object = object;
+    wait->need = need;
     if (kind != MIDGE_WAIT_WILL) {
         b->metrics.stalls[kind == MIDGE_WAIT_HANDSHAKE ? MIDGE_STALL_ASSEMBLY : (enum midge_stall)(kind - 1)]++;
     }
     if ((c->flags & MIDGE_CONN_WAITED) == 0 && kind != MIDGE_WAIT_AUTHENTICATION && kind != MIDGE_WAIT_WILL) {
         c->flags |= MIDGE_CONN_WAITED;
-        c->wait_deadline_ms = midge_now(b) + b->config.policy.wait_ms;
+        wait->deadline_ms = midge_now(b) + b->config.policy.wait_ms;
     }
-    struct midge_list *queue = queue_of(b, c);
+    struct midge_list *queue = queue_of(b, connection);
     if (queue != NULL) {
         /* If it was its turn, and what it was woken for did not suffice, it keeps its place. */
         enqueue(b, queue, connection, again ? queue->head : 0);
@@ -97,35 +100,35 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
 
 void midge_wait_turn(struct midge *b, midge_index connection)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    struct midge_list *queue = queue_of(b, c);
+    struct midge_list *queue = queue_of(b, connection);
     if (queue != NULL) {
-        midge_list_remove(&b->connections, queue, WAIT_LINKS, connection);
+        midge_list_remove(&b->waits, queue, WAIT_LINKS, connection);
         b->waiting--;
     }
-    c->wait_kind = MIDGE_WAIT_NONE;
+    midge_connection_at(b, connection)->wait_kind = MIDGE_WAIT_NONE;
 }
 
 void midge_wait_cancel(struct midge *b, midge_index connection)
 {
     midge_wait_turn(b, connection);
-    pass_turn(b, midge_connection_at(b, connection));
+    pass_turn(b, connection);
 }
 
 void midge_wake(struct midge *b, midge_index connection)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_wait *wait = midge_wait_at(b, connection);
     uint8_t kind = c->wait_kind;
     midge_wait_turn(b, connection);
-    forget_waking(b, c);
+    forget_waking(b, connection);
     c->woken_kind = kind;
-    b->promised[kind] += c->wait_need;
+    b->promised[kind] += wait->need;
     if (kind == MIDGE_WAIT_SUBSCRIBER) {
-        midge_connection_at(b, c->wait_object)->waiters_woken++;
+        midge_wait_at(b, wait->object)->waiters_woken++;
     }
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
         c->wait_kind = MIDGE_WAIT_WILL;
-        enqueue(b, &b->waits[MIDGE_WAIT_WILL], connection, 0);
+        enqueue(b, &b->wait_queues[MIDGE_WAIT_WILL], connection, 0);
         midge_deadlines_arm(b, connection);
         return;
     }
@@ -138,7 +141,7 @@ void midge_wake(struct midge *b, midge_index connection)
 bool midge_wait_others(const struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object)
 {
     bool subscriber = kind == MIDGE_WAIT_SUBSCRIBER;
-    if ((subscriber ? &midge_connection_at(b, object)->waiters : &b->waits[kind])->head == 0) {
+    if ((subscriber ? &midge_wait_at(b, object)->waiters : &b->wait_queues[kind])->head == 0) {
         return false;
     }
     if (connection == 0) {
@@ -151,15 +154,14 @@ bool midge_wait_others(const struct midge *b, midge_index connection, enum midge
 
 void midge_wait_done(struct midge *b, midge_index connection)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    pass_turn(b, c);
-    c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
+    pass_turn(b, connection);
+    midge_connection_at(b, connection)->flags &= (uint8_t)~MIDGE_CONN_WAITED;
 }
 
 bool midge_wait_expired(const struct midge *b, midge_index connection)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    return (c->flags & MIDGE_CONN_WAITED) != 0 && !midge_time_before(midge_now(b), c->wait_deadline_ms);
+    return (midge_connection_at(b, connection)->flags & MIDGE_CONN_WAITED) != 0 &&
+           !midge_time_before(midge_now(b), midge_wait_at(b, connection)->deadline_ms);
 }
 
 bool midge_waitable(const struct midge *b, midge_index session, midge_index publisher)
@@ -177,17 +179,17 @@ bool midge_waitable(const struct midge *b, midge_index session, midge_index publ
 
 void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
 {
-    const struct midge_connection *c = midge_connection_at(b, subscriber);
-    while (c->waiters.head != 0 && c->waiters_woken < room) {
-        midge_wake(b, c->waiters.head);
+    const struct midge_wait *wait = midge_wait_at(b, subscriber);
+    while (wait->waiters.head != 0 && wait->waiters_woken < room) {
+        midge_wake(b, wait->waiters.head);
     }
 }
 
 void midge_wake_for_room(struct midge *b, midge_index subscriber)
 {
-    const struct midge_connection *c = midge_connection_at(b, subscriber);
-    if (c->waiters.head != 0 && c->session != 0) {
-        midge_wake_waiters(b, subscriber, midge_queue_wake_room(b, c->session));
+    midge_index session = midge_connection_at(b, subscriber)->session;
+    if (b->waiting != 0 && midge_wait_at(b, subscriber)->waiters.head != 0 && session != 0) {
+        midge_wake_waiters(b, subscriber, midge_queue_wake_room(b, session));
     }
 }
 
@@ -205,27 +207,27 @@ uint32_t midge_assembly_room(const struct midge *b, bool accepted)
 /* Wakes the head of a queue as long as what it needs fits into `room`, beside what was promised to others. */
 static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t room)
 {
-    while (b->waits[kind].head != 0) {
-        const struct midge_connection *c = midge_connection_at(b, b->waits[kind].head);
-        if ((uint64_t)b->promised[kind] + c->wait_need > room) {
+    const struct midge_list *queue = &b->wait_queues[kind];
+    while (queue->head != 0) {
+        if ((uint64_t)b->promised[kind] + midge_wait_at(b, queue->head)->need > room) {
             break;
         }
-        midge_wake(b, b->waits[kind].head);
+        midge_wake(b, queue->head);
     }
 }
 
 void midge_wake_all(struct midge *b)
 {
-    if (b->waits[MIDGE_WAIT_DELIVERIES].head != 0) {
+    if (b->wait_queues[MIDGE_WAIT_DELIVERIES].head != 0) {
         wake_within(b, MIDGE_WAIT_DELIVERIES, midge_pool_free(&b->deliveries));
     }
-    if (b->waits[MIDGE_WAIT_BLOCKS].head != 0) {
+    if (b->wait_queues[MIDGE_WAIT_BLOCKS].head != 0) {
         wake_within(b, MIDGE_WAIT_BLOCKS, midge_store_free(&b->store));
     }
-    if (b->waits[MIDGE_WAIT_ASSEMBLY].head != 0) {
+    if (b->wait_queues[MIDGE_WAIT_ASSEMBLY].head != 0) {
         wake_within(b, MIDGE_WAIT_ASSEMBLY, midge_assembly_room(b, true));
     }
-    if (b->waits[MIDGE_WAIT_HANDSHAKE].head != 0) {
+    if (b->wait_queues[MIDGE_WAIT_HANDSHAKE].head != 0) {
         wake_within(b, MIDGE_WAIT_HANDSHAKE, midge_assembly_room(b, false));
     }
 }

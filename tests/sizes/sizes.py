@@ -25,6 +25,7 @@ RINGS = {16: 4, 32: 8}  # entries of the ring of acknowledgements: usual on a bo
 
 ENTRIES = [  # what a row is called, and its constant in midge.h
     ("connection", "MIDGE_CONNECTION_SIZE"),
+    ("what it waits for", "MIDGE_WAIT_SIZE"),
     ("entry of its ring of acknowledgements", "MIDGE_REPLY_SIZE"),
     ("its timer", "MIDGE_TIMER_SIZE"),
     ("session", "MIDGE_SESSION_SIZE"),
@@ -59,10 +60,11 @@ def constants(bits):
 
 
 def idle_client(sizes, ring):
-    """A connected client without subscriptions: its connection with the ring of acknowledgements, and its session. Its client
-    identifier comes on top, its timer and two indices (the bucket in which its session is found, and its place in the list of
-    receivers of a message)."""
-    return sizes["MIDGE_CONNECTION_SIZE"] + ring * sizes["MIDGE_REPLY_SIZE"] + sizes["MIDGE_SESSION_SIZE"]
+    """A connected client without subscriptions: its connection with what it waits for and the ring of acknowledgements, and its
+    session. Its client identifier comes on top, its timer and two indices (the bucket in which its session is found, and its
+    place in the list of receivers of a message)."""
+    connection = sizes["MIDGE_CONNECTION_SIZE"] + sizes["MIDGE_WAIT_SIZE"] + ring * sizes["MIDGE_REPLY_SIZE"]
+    return connection + sizes["MIDGE_SESSION_SIZE"]
 
 
 def public_functions():
@@ -120,7 +122,7 @@ def render(measured):
     for title, constant in ENTRIES:
         lines.append(f"| {title} | {small[constant]} | {large[constant]} |")
     idle = [f"**{idle_client(sizes, RINGS[bits])}**, ring of {RINGS[bits]}" for bits, sizes in measured["entries"].items()]
-    lines.append(f"| **idle connected client**: connection, ring and session | {' | '.join(idle)} |")
+    lines.append(f"| **idle connected client**: connection, wait, ring and session | {' | '.join(idle)} |")
     lines += ["", "| Code of the core, gcc -Os, bytes | all | without `midge_audit`, which is for tests |", "|---|---|---|"]
     lines += [f"| {title}, {bits}-bit indices | {whole:,} | {used:,} |" for title, bits, whole, used in measured["code"]]
     lines += ["", "RAM of the Linux program with its default limits, as `midge --memory` prints it:", ""]

@@ -155,6 +155,7 @@ static void the_first_deadline_counts(void **state)
     struct world w;
     begin(&w);
     struct midge_connection *c = midge_connection_at(w.b, w.handles[0].index);
+    struct midge_wait *wait = midge_wait_at(w.b, w.handles[0].index);
     struct midge_connection *subscriber = midge_connection_at(w.b, w.handles[1].index);
     const struct midge_connection before = *c;
     c->state_deadline_ms = 5000;
@@ -167,16 +168,16 @@ static void the_first_deadline_counts(void **state)
     c->state_deadline_ms = 6000;
     assert_deadline(&w, c, true, 5500);
     c->wait_kind = MIDGE_WAIT_BLOCKS; /* the client's silence does not count now */
-    c->wait_deadline_ms = 5900;
+    wait->deadline_ms = 5900;
     c->flags |= MIDGE_CONN_WAITED;
     assert_deadline(&w, c, true, 5900);
     c->assembly = 0;
     c->wait_kind = MIDGE_WAIT_SUBSCRIBER;
-    c->wait_object = w.handles[1].index;
+    wait->object = w.handles[1].index;
     uint32_t progress = subscriber->progress_ms + w.b->config.policy.progress_ms;
-    c->wait_deadline_ms = progress + 1;
+    wait->deadline_ms = progress + 1;
     assert_deadline(&w, c, true, progress);
-    c->wait_deadline_ms = progress - 1;
+    wait->deadline_ms = progress - 1;
     assert_deadline(&w, c, true, progress - 1);
     c->wait_kind = MIDGE_WAIT_NONE;
     c->keepalive_s = UINT16_MAX;

@@ -46,6 +46,7 @@ static void rows_say_what_the_limits_say(void **state)
     } rows[] = {
         {MIDGE_MEMORY_BROKER, 1, MIDGE_BROKER_SIZE},
         {MIDGE_MEMORY_CONNECTIONS, 5, MIDGE_CONNECTION_SIZE},
+        {MIDGE_MEMORY_WAITS, 5, MIDGE_WAIT_SIZE},
         {MIDGE_MEMORY_REPLIES, 25, 4},
         {MIDGE_MEMORY_TIMERS, 5, 8},
         {MIDGE_MEMORY_SESSIONS, 7, MIDGE_SESSION_SIZE},

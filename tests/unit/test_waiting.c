@@ -74,7 +74,7 @@ static void taken_out_of_the_queue_in_any_order(void **state)
                     }
                 }
             }
-            const struct midge_list *queue = subscriber ? &midge_connection_at(w.b, w.c[4])->waiters : &w.b->waits[kinds[k]];
+            const struct midge_list *queue = subscriber ? &midge_wait_at(w.b, w.c[4])->waiters : &w.b->wait_queues[kinds[k]];
             assert_int_equal(queue->head, 0);
             assert_int_equal(queue->tail, 0);
         }
@@ -134,7 +134,7 @@ static void a_turn_is_not_lost(void **state)
     midge_wake_all(w.b);
     assert_waiting(&w, 2 + 4);
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 2);
-    assert_int_equal(w.b->waits[MIDGE_WAIT_DELIVERIES].head, w.c[0]);
+    assert_int_equal(w.b->wait_queues[MIDGE_WAIT_DELIVERIES].head, w.c[0]);
     midge_wake(w.b, w.c[0]);
     wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 1); /* something else: at the end of that queue */
     midge_wake_all(w.b);
@@ -259,17 +259,17 @@ static void the_first_wait_of_a_packet_sets_its_deadline(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    const struct midge_connection *c = midge_connection_at(w.b, w.c[0]);
+    const struct midge_wait *wait = midge_wait_at(w.b, w.c[0]);
     assert_false(midge_wait_expired(w.b, w.c[0]));
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
-    uint32_t deadline = c->wait_deadline_ms;
+    uint32_t deadline = wait->deadline_ms;
     assert_int_equal(deadline, midge_now(w.b) + w.b->config.policy.wait_ms);
     uint64_t now = w.b->now_ms;
     w.b->now_ms += w.b->config.policy.wait_ms - 1;
     assert_false(midge_wait_expired(w.b, w.c[0]));
     midge_wake(w.b, w.c[0]);
     wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 1); /* the same packet waits for something else */
-    assert_int_equal(c->wait_deadline_ms, deadline);
+    assert_int_equal(wait->deadline_ms, deadline);
     w.b->now_ms++;
     assert_true(midge_wait_expired(w.b, w.c[0]));
     midge_wake(w.b, w.c[0]);
