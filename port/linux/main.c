@@ -421,6 +421,7 @@ static int run(const struct midge_settings *settings)
     }
     loop->transport.broker = loop->broker;
     loop->transport.slots = process.memory.slots;
+    loop->transport.rest = process.memory.rest;
     loop->transport.arena = process.memory.arena;
     loop->transport.slot_count = process.memory.slot_count;
     loop->transport.meters = process.memory.meters;

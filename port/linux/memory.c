@@ -26,7 +26,7 @@ static void *map(size_t size)
 }
 
 /* The rows of the table that are not the core's; each part of memory is one or more of them. */
-enum { ROW_SLOTS, ROW_ARENA, ROW_METERS, ROW_GATE, ROW_TLS = ROW_GATE + MIDGE_GATE_ROW_COUNT, ROW_COUNT };
+enum { ROW_SLOTS, ROW_REST, ROW_ARENA, ROW_METERS, ROW_GATE, ROW_TLS = ROW_GATE + MIDGE_GATE_ROW_COUNT, ROW_COUNT };
 
 static struct midge_gate_memory row_of(const struct midge_settings *settings, unsigned row)
 {
@@ -34,6 +34,8 @@ static struct midge_gate_memory row_of(const struct midge_settings *settings, un
     switch (row) {
     case ROW_SLOTS:
         return (struct midge_gate_memory){"sockets", slots, sizeof(struct midge_slot)};
+    case ROW_REST:
+        return (struct midge_gate_memory){"sockets, what few need", slots, sizeof(struct midge_slot_rest)};
     case ROW_ARENA:
         return (struct midge_gate_memory){"stalled input", slots, MIDGE_READ_SIZE};
     case ROW_METERS:
@@ -66,14 +68,15 @@ bool midge_memory_take(struct midge_memory *memory, const struct midge_settings 
         return false;
     }
     memory->core = map(memory->core_size);
-    memory->slots = map(size_of(settings, ROW_SLOTS, ROW_ARENA));
+    memory->slots = map(size_of(settings, ROW_SLOTS, ROW_REST));
+    memory->rest = map(size_of(settings, ROW_REST, ROW_ARENA));
     memory->arena = map(size_of(settings, ROW_ARENA, ROW_METERS));
     memory->meters = map(size_of(settings, ROW_METERS, ROW_GATE));
     memory->gate = map(size_of(settings, ROW_GATE, ROW_TLS));
     memory->tls_size = size_of(settings, ROW_TLS, ROW_COUNT);
     memory->tls = memory->tls_size > 0 ? map(memory->tls_size) : NULL;
-    if (memory->core == NULL || memory->slots == NULL || memory->arena == NULL || memory->meters == NULL ||
-        memory->gate == NULL || (memory->tls == NULL && memory->tls_size > 0)) {
+    if (memory->core == NULL || memory->slots == NULL || memory->rest == NULL || memory->arena == NULL ||
+        memory->meters == NULL || memory->gate == NULL || (memory->tls == NULL && memory->tls_size > 0)) {
         snprintf(error, size,
                  "cannot take %zu bytes of address space: %s; lower max_connections or limit_blocks (midge --memory)",
                  memory->core_size + size_of(settings, 0, ROW_COUNT), strerror(errno));

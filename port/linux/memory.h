@@ -8,12 +8,14 @@
 #include "settings.h"
 
 struct midge_slot;
+struct midge_slot_rest;
 struct midge_meter;
 
 struct midge_memory {
     void *core;
     size_t core_size;
-    struct midge_slot *slots;   /* one for each connection, and [0] */
+    struct midge_slot *slots; /* one for each connection, and [0] */
+    struct midge_slot_rest *rest;
     uint8_t *arena;             /* MIDGE_READ_SIZE for each slot */
     struct midge_meter *meters; /* one for each slot */
     uint8_t *gate;              /* for midge_gate_start */

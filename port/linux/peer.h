@@ -10,14 +10,15 @@
 /* As text: [ADDRESS]:PORT. */
 #define MIDGE_PEER_SIZE (INET6_ADDRSTRLEN + 8u)
 
+/* Of IPv6 the address lies elsewhere, where other peers need no room for it. */
 struct midge_peer {
-    uint8_t family;
+    uint8_t ipv4[4];
     uint16_t port;
-    uint8_t address[16];
+    uint8_t family;
 };
 
-void midge_peer_note(struct midge_peer *peer, const struct sockaddr_storage *from);
+void midge_peer_note(struct midge_peer *peer, uint8_t ipv6[16], const struct sockaddr_storage *from);
 
-void midge_peer_text(const struct midge_peer *peer, char text[MIDGE_PEER_SIZE]);
+void midge_peer_text(const struct midge_peer *peer, const uint8_t ipv6[16], char text[MIDGE_PEER_SIZE]);
 
 #endif

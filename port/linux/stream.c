@@ -85,14 +85,12 @@ bool midge_stream_shut(struct midge_stream *stream)
     return shutdown(stream->fd, SHUT_WR) == 0;
 }
 
-void midge_stream_report(const struct midge_stream *stream, const struct midge_peer *from)
+void midge_stream_report(const struct midge_stream *stream, const char *peer)
 {
-    char peer[MIDGE_PEER_SIZE];
     char text[256];
     if (stream->tls == NULL) {
         return;
     }
-    midge_peer_text(from, peer);
     if (midge_tls_why(stream->tls, text, sizeof(text))) {
         midge_logger_provoked(MIDGE_LEVEL_NOTICE, "%s with %s failed: %s.",
                               midge_tls_shaking(stream->tls) ? "TLS handshake" : "TLS", peer, text);

@@ -6,7 +6,6 @@
 #ifndef MIDGE_STREAM_H
 #define MIDGE_STREAM_H
 
-#include "peer.h"
 #include "tls.h"
 
 struct midge_stream {
@@ -37,8 +36,9 @@ bool midge_stream_shaking(const struct midge_stream *stream);
  * thrown away. Returns false where the connection is gone. */
 bool midge_stream_shut(struct midge_stream *stream);
 
-/* Logs that TLS with this peer has begun, or why it has failed. A plain stream has nothing to say that the core does not. */
-void midge_stream_report(const struct midge_stream *stream, const struct midge_peer *from);
+/* Logs that TLS with this peer (its address as text) has begun, or why it has failed. A plain stream has nothing to say that
+ * the core does not. */
+void midge_stream_report(const struct midge_stream *stream, const char *peer);
 
 void midge_stream_close(struct midge_stream *stream);
 

@@ -105,10 +105,10 @@ static void join(struct midge_transport *transport, struct midge_list *list, str
 {
     midge_index index = slot->handle.index;
     slot->flags |= (uint16_t)flag;
-    slot->earlier = list->last;
-    slot->later = 0;
+    transport->rest[index].earlier = list->last;
+    transport->rest[index].later = 0;
     if (list->last != 0) {
-        slot_at(transport, list->last)->later = index;
+        transport->rest[list->last].later = index;
     } else {
         list->first = index;
     }
@@ -121,15 +121,16 @@ static void leave(struct midge_transport *transport, struct midge_list *list, st
         return;
     }
     slot->flags &= (uint16_t)~flag;
-    if (slot->earlier != 0) {
-        slot_at(transport, slot->earlier)->later = slot->later;
+    const struct midge_slot_rest *rest = &transport->rest[slot->handle.index];
+    if (rest->earlier != 0) {
+        transport->rest[rest->earlier].later = rest->later;
     } else {
-        list->first = slot->later;
+        list->first = rest->later;
     }
-    if (slot->later != 0) {
-        slot_at(transport, slot->later)->earlier = slot->earlier;
+    if (rest->later != 0) {
+        transport->rest[rest->later].earlier = rest->earlier;
     } else {
-        list->last = slot->earlier;
+        list->last = rest->earlier;
     }
 }
 
@@ -174,7 +175,7 @@ static void begin_close(struct midge_transport *transport, struct midge_slot *sl
     }
     leave(transport, &transport->shaking, slot, SHAKING);
     slot->kept_size = 0;
-    slot->close_by_ms = (uint32_t)(transport->now_ms + CLOSE_MS);
+    transport->rest[slot->handle.index].close_by_ms = (uint32_t)(transport->now_ms + CLOSE_MS);
     join(transport, &transport->closing, slot, CLOSING);
     if ((slot->flags & UNSENT) == 0) {
         shut(transport, slot);
@@ -184,12 +185,12 @@ static void begin_close(struct midge_transport *transport, struct midge_slot *sl
 uint64_t midge_transport_expire(struct midge_transport *transport)
 {
     while (transport->closing.first != 0) {
-        struct midge_slot *slot = slot_at(transport, transport->closing.first);
-        int32_t left_ms = (int32_t)(slot->close_by_ms - (uint32_t)transport->now_ms);
+        midge_index first = transport->closing.first;
+        int32_t left_ms = (int32_t)(transport->rest[first].close_by_ms - (uint32_t)transport->now_ms);
         if (left_ms > 0) {
             return transport->now_ms + (uint32_t)left_ms;
         }
-        finish(transport, slot);
+        finish(transport, slot_at(transport, first));
     }
     return UINT64_MAX;
 }
@@ -358,6 +359,13 @@ static bool must_wait(const struct midge_transport *transport, struct midge_slot
     return (slot->flags & SHAKING) != 0 && midge_clock_us() >= transport->handshakes_until_us;
 }
 
+static void report(const struct midge_transport *transport, const struct midge_slot *slot)
+{
+    char peer[MIDGE_PEER_SIZE];
+    midge_transport_peer(transport, slot->handle.index, peer);
+    midge_stream_report(&slot->stream, peer);
+}
+
 static void read_input(struct midge_transport *transport, struct midge_slot *slot)
 {
     size_t total = 0;
@@ -376,12 +384,12 @@ static void read_input(struct midge_transport *transport, struct midge_slot *slo
         } else if (got == MIDGE_TLS_BLOCKED) {
             slot->flags &= (uint16_t)~READABLE;
         } else if (got == MIDGE_TLS_FAILED) {
-            midge_stream_report(&slot->stream, &slot->peer);
+            report(transport, slot);
             finish(transport, slot);
             return;
         } else if (!midge_stream_shaking(&slot->stream)) {
             leave(transport, &transport->shaking, slot, SHAKING);
-            midge_stream_report(&slot->stream, &slot->peer);
+            report(transport, slot);
         }
         note_unsent(transport, slot);
     }
@@ -501,7 +509,7 @@ static bool open_stream(struct midge_transport *transport, struct midge_slot *sl
     char peer[MIDGE_PEER_SIZE];
     while (!midge_stream_open(&slot->stream, fd, context)) {
         struct midge_slot *oldest = transport->shaking.first != 0 ? slot_at(transport, transport->shaking.first) : slot;
-        midge_peer_text(&oldest->peer, peer);
+        midge_transport_peer(transport, oldest->handle.index, peer);
         midge_logger_provoked(MIDGE_LEVEL_WARNING, "%s with %s ended: no memory is left for TLS; raise limit_tls_memory.",
                               oldest == slot ? "Connection" : "TLS handshake", peer);
         if (oldest == slot) {
@@ -530,7 +538,7 @@ bool midge_transport_accepted(struct midge_transport *transport, int fd, uint8_t
     slot->kept_size = 0;
     slot->flags &= AMONG_READERS | AMONG_WRITERS;
     slot->flags |= WRITABLE;
-    midge_peer_note(&slot->peer, peer);
+    midge_peer_note(&slot->peer, transport->rest[handle.index].peer_ipv6, peer);
     midge_gate_arrived(transport->gate, handle.index, listener, peer);
     if (is_metered(transport)) { /* else it is not even touched: its page would cost memory */
         midge_meter_start(&transport->meters[handle.index], true);
@@ -576,6 +584,6 @@ void midge_transport_peer(const struct midge_transport *transport, midge_index i
     const struct midge_slot *slot = slot_at(transport, index);
     text[0] = '\0';
     if (index != 0 && index < transport->slot_count && slot->handle.index != 0) {
-        midge_peer_text(&slot->peer, text);
+        midge_peer_text(&slot->peer, transport->rest[index].peer_ipv6, text);
     }
 }

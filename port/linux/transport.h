@@ -23,15 +23,20 @@ enum midge_turn { MIDGE_TURN_READ, MIDGE_TURN_WRITE, MIDGE_TURN_COUNT };
 /* In the order that leaves no gaps: there are as many as connections. */
 struct midge_slot {
     struct midge_stream stream;
-    struct midge_handle handle; /* index 0: free */
+    struct midge_handle handle;         /* index 0: free */
+    midge_index next[MIDGE_TURN_COUNT]; /* in each of the rings */
     struct midge_peer peer;
     uint16_t flags;
     uint16_t kept_from; /* the stalled input lies at kept_from .. kept_from + kept_size of the slot's part of the arena */
     uint16_t kept_size; /* > 0: stalled */
-    midge_index next[MIDGE_TURN_COUNT]; /* in each of the rings */
-    midge_index earlier;                /* in the list of those that are being closed, or of those in a handshake */
-    midge_index later;                  /* likewise */
-    uint32_t close_by_ms;               /* of one that is being closed: the lower half of when its patience ends */
+};
+
+/* What only some connections need. It lies beside the slots, so that its pages are not touched for the others. */
+struct midge_slot_rest {
+    uint8_t peer_ipv6[16];
+    midge_index earlier;  /* in the list of those that are being closed, or of those in a handshake */
+    midge_index later;    /* likewise */
+    uint32_t close_by_ms; /* of one that is being closed: the lower half of when its patience ends */
 };
 
 struct midge_list {
@@ -45,8 +50,9 @@ struct midge_ring {
 
 struct midge_transport {
     struct midge *broker;
-    struct midge_gate *gate;    /* is told who comes and goes */
-    struct midge_slot *slots;   /* [0] is not used */
+    struct midge_gate *gate;  /* is told who comes and goes */
+    struct midge_slot *slots; /* [0] is not used */
+    struct midge_slot_rest *rest;
     uint8_t *arena;             /* MIDGE_READ_SIZE bytes for each slot */
     uint32_t slot_count;        /* with [0] */
     struct midge_meter *meters; /* one for each slot, touched only where there is a rate */
