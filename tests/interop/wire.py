@@ -91,7 +91,8 @@ class Client:
         self.buffer = bytearray()
         self.next_id = 1
         self.held = collections.deque()  # messages that came in while an acknowledgement was awaited
-        self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM)
+        ip = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else ip, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)

@@ -156,6 +156,17 @@ class TestRunning(unittest.TestCase):
         ending.cut()
         self.assertEqual([wire.PINGRESP] * 2, [urgent.receive().type for _ in range(2)])
 
+    def test_log_says_where_clients_come_from(self):
+        midge = self.start("-c", config(self, "listener 0 127.0.0.1\nlistener 0 ::1\nallow_anonymous true\n"))
+        for i, host in enumerate(("127.0.0.1", "::1", "::1")):
+            port = int(midge.wait_log(rf"listening on {host} port").rsplit(" ", 1)[1])
+            client = wire.connected((host, port), f"from-{i}")
+            port = client.socket.getsockname()[1]
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            midge.wait_log(re.escape(f"connected from {where} as from-{i}"))
+            client.disconnect()
+            midge.wait_log(re.escape(f"from-{i} at {where} disconnected"))
+
     def test_verbose_logs_each_packet(self):
         midge = self.start("-p", "0", "-v")
         client = wire.connected(midge.address(), "talker")
