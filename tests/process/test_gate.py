@@ -107,13 +107,13 @@ class TestUsers(GateCase):
             self.assertIn(words, error)
             checked = run(OPTIONS.midge, "-c", self.path, "--test-config")
             self.assertEqual((2, error), (checked.returncode, checked.stderr))
-        self.assertIn("cannot read /nowhere", self.refused("password_file /nowhere"))
+        self.assertIn("cannot read /nowhere", self.refused("listener 0 127.0.0.1", "password_file /nowhere"))
         self.users.write_text("", encoding="ascii")
         self.add_user("a", "pw")
         self.add_user("b", "pw")
         self.rights.write_text("user a\ntopic 1\ntopic 2\n", encoding="ascii")
-        self.assertIn("raise limit_rights", self.refused(f"acl_file {self.rights}", "limit_rights 1"))
-        self.assertIn("raise limit_users", self.refused(f"password_file {self.users}", "limit_users 1"))
+        self.assertIn("raise limit_rights", self.refused("listener 0 127.0.0.1", f"acl_file {self.rights}", "limit_rights 1"))
+        self.assertIn("raise limit_users", self.refused("listener 0 127.0.0.1", f"password_file {self.users}", "limit_users 1"))
 
     def test_a_file_for_everybody_is_warned_of(self):
         self.add_user("alice", "pw")
