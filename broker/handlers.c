@@ -51,6 +51,7 @@ static enum midge_handled publish_route(struct midge *b, midge_index connection,
 
 enum midge_handled midge_handle_publish(struct midge *b, midge_index connection, struct midge_incoming *packet)
 {
+    const struct midge_view body = {.bytes = packet->body.run, .size = packet->body.size};
     struct midge_publication publication;
     struct midge_publish *publish = &publication.publish;
     enum midge_reason reason =
@@ -74,10 +75,12 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
         midge_drop_topic(b, MIDGE_WRITE_DENIED, session, publish->topic, publish->payload_size); /* [MQTT-3.3.5-2] */
     } else {
         if (packet->stored != 0 && (midge_message_at(&b->store, packet->stored)->flags & MIDGE_MESSAGE_PUBLISHED) == 0) {
-            uint8_t flags = (uint8_t)(publish->qos | (publish->qos > 0 ? MIDGE_MESSAGE_GAP : 0u));
-            midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, flags);
+            midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(publish->qos));
         }
         publication.message = packet->stored;
+        publication.parts = &body;
+        publication.part_count = 1;
+        publication.body_size = body.size;
         publication.may_wait = !midge_wait_expired(b, connection);
         publication.may_refuse = true;
         publication.publisher = connection;

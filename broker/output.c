@@ -14,75 +14,56 @@ enum { REPLAY_UNSENT = 64 };
 
 enum { STARVED_LINK = offsetof(struct midge_wait, starved_next) };
 
-/* How a delivery is put together: fixed header, topic as stored, packet identifier, payload as stored; a PUBREL has neither
- * topic nor payload. */
+/* How a delivery is put together: a fixed header, then the message as it is stored, with another packet identifier in the place
+ * of its publisher's; at QoS 0 without that place. A PUBREL is all header. */
 struct layout {
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
-    uint8_t id[2];
     uint32_t head_size;
-    uint32_t topic_end; /* in the body: the topic with its size */
-    uint32_t id_size;
-    uint32_t gap;
-    uint32_t size; /* of the whole packet */
+    uint32_t id_at; /* in the packet, where it has an identifier */
+    uint32_t cut;   /* in the packet: here two bytes of the body are left out; its end where none are */
+    uint32_t size;  /* of the whole packet */
 };
+
+enum { CUT_SIZE = 2 };
 
 static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
 {
-    uint32_t first = MIDGE_PACKET_PUBREL << 4 | 0x02;
-    uint32_t remaining = 2;
-    l->topic_end = 0;
-    l->id_size = 2;
-    l->gap = 0;
-    if (d->message != 0) {
-        const struct midge_message *m = midge_message_at(&b->store, d->message);
-        uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
-        first = MIDGE_PACKET_PUBLISH << 4 | qos << 1;
-        first |= (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
-        first |= (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
-        l->topic_end = 2u + m->topic_size;
-        l->id_size = qos > 0 ? 2 : 0;
-        l->gap = (m->flags & MIDGE_MESSAGE_GAP) != 0 ? 2 : 0;
-        remaining = m->size - l->gap + l->id_size;
+    if (d->message == 0) {
+        l->size = l->head_size = midge_header_encode(l->head, MIDGE_PACKET_PUBREL << 4 | 0x02, 2) + 2;
+        midge_put_u16(l->head + 2, d->packet_id);
+        return;
     }
-    midge_put_u16(l->id, d->packet_id);
+    const struct midge_message *m = midge_message_at(&b->store, d->message);
+    uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
+    uint32_t first = MIDGE_PACKET_PUBLISH << 4 | qos << 1;
+    first |= (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
+    first |= (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
+    bool cut = qos == 0 && (m->flags & MIDGE_MESSAGE_GAP) != 0;
+    uint32_t remaining = m->size - (cut ? CUT_SIZE : 0);
     l->head_size = midge_header_encode(l->head, (uint8_t)first, remaining);
     l->size = l->head_size + remaining;
+    l->id_at = l->head_size + 2 + m->topic_size;
+    l->cut = cut ? l->id_at : l->size;
 }
 
-/* The offset in the body of the byte at `offset` of the packet; where that is not of the body, of the next that is. */
+/* The offset in the body of the byte at `offset` of the packet, of its first byte for one in the header. */
 static uint32_t body_offset(const struct layout *l, uint32_t offset)
 {
-    uint32_t topic_end = l->head_size + l->topic_end;
-    if (offset <= topic_end) {
-        return offset < l->head_size ? 0 : offset - l->head_size;
+    if (offset < l->head_size) {
+        return 0;
     }
-    uint32_t payload = topic_end + l->id_size;
-    return l->topic_end + l->gap + (offset < payload ? 0 : offset - payload);
+    return offset - l->head_size + (offset < l->cut ? 0 : CUT_SIZE);
 }
 
-struct sink {
-    uint8_t *to;
-    uint32_t room;
-    uint32_t offset;          /* in the packet, of the next byte that is wanted */
-    uint32_t at;              /* in the packet, of the part at hand */
-    struct midge_reader body; /* at the first byte of it that is wanted */
-};
-
-/* Copies what is wanted of a part that lies in memory, or of the body where that is NULL. */
-static void put(struct sink *sink, const uint8_t *part, uint32_t size)
+/* Puts the packet identifier, where there is one, into its place in bytes `offset` .. `end` of the packet. */
+static void put_id(const struct layout *l, uint16_t id, uint8_t *to, uint32_t offset, uint32_t end)
 {
-    uint32_t skip = sink->offset - sink->at;
-    sink->at += size;
-    if (skip < size) {
-        uint32_t n = midge_min(size - skip, sink->room);
-        if (part != NULL) {
-            memcpy(sink->to, part + skip, n);
-        } else {
-            midge_reader_copy(&sink->body, sink->to, n);
+    const uint8_t bytes[2] = {(uint8_t)(id >> 8), (uint8_t)id};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t place = l->id_at + i - offset;
+        if (id != 0 && place < end - offset) {
+            to[place] = bytes[i];
         }
-        sink->to += n;
-        sink->room -= n;
-        sink->offset += n;
     }
 }
 
@@ -92,23 +73,25 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
 {
     struct layout l;
     lay_out(b, d, &l);
-    struct sink sink;
-    sink.to = to;
-    sink.room = room;
-    sink.offset = offset;
-    sink.at = 0;
-    uint32_t from = body_offset(&l, offset);
-    if (d->message != 0) {
-        midge_reader_resume(&sink.body, &b->store, d->message, &block, from, from);
+    uint32_t end = midge_min(l.size - offset, room) + offset;
+    uint32_t at = offset;
+    if (at < l.head_size) {
+        at = midge_min(l.head_size, end);
+        memcpy(to, l.head + offset, at - offset);
     }
-    put(&sink, l.head, l.head_size);
-    put(&sink, NULL, l.topic_end);
-    put(&sink, l.id, l.id_size);
-    if (l.gap != 0 && from <= l.topic_end && sink.room > 0) {
-        midge_reader_skip(&sink.body, l.gap);
+    if (at < end) {
+        uint32_t from = body_offset(&l, at);
+        struct midge_reader body;
+        midge_reader_resume(&body, &b->store, d->message, &block, from, from);
+        if (at < l.cut && l.cut < end) {
+            midge_reader_copy(&body, to + (at - offset), l.cut - at);
+            midge_reader_skip(&body, CUT_SIZE);
+            at = l.cut;
+        }
+        midge_reader_copy(&body, to + (at - offset), end - at);
+        put_id(&l, d->packet_id, to, offset, end);
     }
-    put(&sink, NULL, l.size - sink.at);
-    return room - sink.room;
+    return end - offset;
 }
 
 /* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */

@@ -143,6 +143,7 @@ static enum midge_reason check_connect_flags(uint8_t flags)
 
 static enum midge_reason read_will(struct midge_reader *body, struct midge_scratch *scratch, struct midge_connect *connect)
 {
+    connect->will = *body;
     enum midge_reason reason = read_string(body, scratch, &connect->will_topic);
     if (reason != MIDGE_NONE) {
         return reason;
@@ -150,12 +151,12 @@ static enum midge_reason read_will(struct midge_reader *body, struct midge_scrat
     if (body->size < 2) {
         return MIDGE_LENGTH;
     }
-    connect->will_payload_size = midge_reader_u16(body);
-    if (connect->will_payload_size > body->size) {
+    uint32_t payload_size = midge_reader_u16(body);
+    if (payload_size > body->size) {
         return MIDGE_LENGTH;
     }
-    connect->will_payload = *body;
-    midge_reader_skip(body, connect->will_payload_size);
+    midge_reader_skip(body, payload_size);
+    connect->will_size = connect->will.size - body->size;
     return MIDGE_NONE;
 }
 
@@ -237,7 +238,6 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body,
             return MIDGE_PACKET_ID_ZERO; /* [MQTT-2.3.1-1] */
         }
     }
-    publish->payload = *body;
     publish->payload_size = body->size;
     return MIDGE_NONE;
 }

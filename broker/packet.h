@@ -55,8 +55,8 @@ struct midge_connect {
     bool will_retain;
     uint8_t will_qos;
     struct midge_view will_topic;
-    struct midge_reader will_payload;
-    uint32_t will_payload_size;
+    struct midge_reader will; /* from the size of its topic on */
+    uint32_t will_size;       /* to the end of its message */
 };
 
 /* Decodes the body of a CONNECT, of which `body` then stands at the end. MIDGE_PROTOCOL_LEVEL is to be answered with CONNACK 1
@@ -66,7 +66,6 @@ enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_s
 
 struct midge_publish {
     struct midge_view topic;
-    struct midge_reader payload;
     uint32_t payload_size;
     uint16_t packet_id; /* 0 at QoS 0 */
     uint8_t qos;
@@ -74,8 +73,8 @@ struct midge_publish {
     bool dup;
 };
 
-/* Decodes the body of a PUBLISH, whose first byte was checked. The topic is checked, with at most levels_max levels. The
- * payload is only set where all is well. */
+/* Decodes the body of a PUBLISH, whose first byte was checked; `body` then stands at the payload. The topic is checked, with at
+ * most levels_max levels. The size of the payload is only set where all is well. */
 enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body, struct midge_scratch *scratch,
                                        uint32_t levels_max, struct midge_publish *publish);
 

@@ -20,12 +20,16 @@ enum midge_routed midge_publishing_route(struct midge *b, const struct midge_pub
 
 midge_index midge_will_store(struct midge *b, const struct midge_connect *connect)
 {
-    uint32_t size = 2 + connect->will_topic.size + connect->will_payload_size;
-    if (midge_store_blocks(&b->store, size) > midge_store_free(&b->store)) {
+    if (midge_store_blocks(&b->store, connect->will_size) > midge_store_free(&b->store)) {
         return 0;
     }
-    uint8_t flags = (uint8_t)(connect->will_qos | (connect->will_retain ? WILL_RETAIN : 0u));
-    return midge_store_message(&b->store, connect->will_topic, connect->will_payload, connect->will_payload_size, flags);
+    struct midge_reader will = connect->will;
+    midge_index message = midge_store_begin(&b->store);
+    midge_index tail = message;
+    midge_store_append_from(&b->store, message, &tail, &will, connect->will_size);
+    uint8_t flags = (uint8_t)(connect->will_qos | MIDGE_MESSAGE_GAP | (connect->will_retain ? WILL_RETAIN : 0u));
+    midge_store_publish(&b->store, message, (uint16_t)connect->will_topic.size, flags);
+    return message;
 }
 
 /* Tries to publish one will; it is done, or waits for something. */
@@ -44,6 +48,7 @@ static void run_will(struct midge *b, midge_index connection)
         .publish.qos = m->flags & MIDGE_MESSAGE_QOS,
         .publish.retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
         .message = c->will,
+        .body_size = m->size,
         .may_wait = !midge_wait_expired(b, connection),
         .publisher = connection,
         .drop_reason = MIDGE_WILL_DROPPED,
@@ -88,14 +93,20 @@ bool midge_wills_hurry(struct midge *b)
 
 bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
 {
+    uint8_t between[2] = {0}; /* where a packet has its identifier */
+    uint8_t topic_size[2];
+    midge_put_u16(topic_size, (uint16_t)topic.size);
+    const struct midge_view parts[] = {{topic_size, 2}, topic, {between, qos > 0 ? 2 : 0}, payload};
     struct midge_publication publication = {
         .publish = {.topic = topic, .payload_size = payload.size, .qos = qos, .retain = retain},
+        .parts = parts,
+        .part_count = sizeof(parts) / sizeof(parts[0]),
+        .body_size = 2 + topic.size + parts[2].size + payload.size,
         .drop_reason = MIDGE_INTERNAL_DROPPED,
     };
     if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE) {
         return false;
     }
-    midge_reader_flat(&publication.publish.payload, payload.bytes, payload.size);
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];
     struct midge_route_problem problem = {0};
     midge_publishing_route(b, &publication, &problem);

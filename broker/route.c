@@ -234,8 +234,14 @@ static midge_index make_message(struct routing *r)
         midge_store_keep(&b->store, publication->message);
         return publication->message;
     }
-    return midge_store_message(&b->store, publication->publish.topic, publication->publish.payload,
-                               publication->publish.payload_size, publication->publish.qos);
+    midge_index message = midge_store_begin(&b->store);
+    midge_index tail = message;
+    for (uint32_t i = 0; i < publication->part_count; i++) {
+        midge_store_append(&b->store, message, &tail, publication->parts[i].bytes, publication->parts[i].size);
+    }
+    midge_store_publish(&b->store, message, (uint16_t)publication->publish.topic.size,
+                        midge_message_flags(publication->publish.qos));
+    return message;
 }
 
 /* Whether the retained messages may take one more: rule 4, room for one packet stays. */
@@ -254,7 +260,7 @@ static bool retained_admits(const struct routing *r)
         count--;
         bytes -= midge_message_charge(m);
         blocks += m->references == 1 ? midge_store_blocks(&b->store, m->size) : 0;
-        if (m->size >= size + 2) {
+        if (m->size >= publication->body_size) {
             return true; /* what replaces one of its own size takes nothing from others */
         }
     }
@@ -372,9 +378,7 @@ enum midge_routed midge_route(struct midge *b, const struct midge_publication *p
     r.displacing = 0;
     bool retain = publication->publish.retain && publication->publish.payload_size > 0;
     find_targets(&r);
-    r.blocks = publication->message != 0
-                   ? 0
-                   : midge_store_blocks(&b->store, 2 + publication->publish.topic.size + publication->publish.payload_size);
+    r.blocks = publication->message != 0 ? 0 : midge_store_blocks(&b->store, publication->body_size);
     r.orderly = publication->may_wait && b->waiting > 0;
     measure_room(&r);
     enum midge_routed result = judge_targets(&r, problem);

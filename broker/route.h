@@ -5,8 +5,11 @@
 #include "state.h"
 
 struct midge_publication {
-    struct midge_publish publish;  /* its topic is valid; the payload is not looked at where there is a message */
-    midge_index message;           /* stored and published already; 0: it is made of the topic and the payload */
+    struct midge_publish publish;   /* its topic is valid */
+    midge_index message;            /* stored and published already; 0: it is made of the parts */
+    const struct midge_view *parts; /* the body, as struct midge_message has it */
+    uint32_t part_count;
+    uint32_t body_size;
     bool may_wait;                 /* for room */
     bool may_refuse;               /* it will be published again if it is refused */
     midge_index publisher;         /* the connection it came from, 0: none */

@@ -266,17 +266,3 @@ void midge_store_append_from(struct midge_store *store, midge_index message, mid
         consume(reader, part);
     }
 }
-
-midge_index midge_store_message(struct midge_store *store, struct midge_view topic, struct midge_reader payload,
-                                uint32_t payload_size, uint8_t flags)
-{
-    uint8_t topic_size[2];
-    midge_put_u16(topic_size, (uint16_t)topic.size);
-    midge_index message = midge_store_begin(store);
-    midge_index tail = message;
-    midge_store_append(store, message, &tail, topic_size, sizeof(topic_size));
-    midge_store_append(store, message, &tail, topic.bytes, topic.size);
-    midge_store_append_from(store, message, &tail, &payload, payload_size);
-    midge_store_publish(store, message, (uint16_t)topic.size, flags);
-    return message;
-}

@@ -1,7 +1,7 @@
 /*
  * Messages: reference-counted chains of blocks. A message's first block starts with its struct midge_message, each other block
  * with the index of the next. Behind that lie the bytes of the body, as in a PUBLISH: the topic's size in two bytes, the topic,
- * the packet identifier where the publisher sent one (MIDGE_MESSAGE_GAP), the payload.
+ * two bytes between (MIDGE_MESSAGE_GAP: the packet identifier of a QoS 1 or 2 message, the size of a will), the payload.
  *
  * Packets in assembly and large SUBACKs use the same chains, before or instead of being published.
  */
@@ -12,9 +12,15 @@
 
 enum {
     MIDGE_MESSAGE_QOS = 0x03,
-    MIDGE_MESSAGE_GAP = 0x04,      /* two bytes of packet identifier lie between topic and payload */
+    MIDGE_MESSAGE_GAP = 0x04,      /* two bytes lie between topic and payload; always so at QoS 1 and 2 */
     MIDGE_MESSAGE_PUBLISHED = 0x08 /* counted in store.messages */
 };
+
+/* The flags of a message that was published in a PUBLISH of that QoS. */
+static inline uint8_t midge_message_flags(uint8_t qos)
+{
+    return (uint8_t)(qos | (qos > 0 ? MIDGE_MESSAGE_GAP : 0u));
+}
 
 struct midge_message {
     midge_index next;
@@ -118,11 +124,6 @@ void midge_reader_skip(struct midge_reader *reader, uint32_t size);
 /* Returns the next `size` bytes in one piece: in place where they lie so, else put together in the scratch. NULL where the
  * scratch has no room. */
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch);
-
-/* Stores and publishes a message that is put together: its topic, and the next `payload_size` bytes of a reader. The caller
- * made sure of the blocks for two bytes more than that. */
-midge_index midge_store_message(struct midge_store *store, struct midge_view topic, struct midge_reader payload,
-                                uint32_t payload_size, uint8_t flags);
 
 /* Appends the next `size` bytes to a message. */
 void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,

@@ -40,14 +40,28 @@ static uint32_t queued(const struct world *w, uint32_t i)
     return session(w, i)->charged_entries;
 }
 
-/* A message as a client that is none of those here would publish it. */
+/* A message as a client that is none of those here would publish it; it lasts until the next one. */
+static struct midge_publication message_with(const char *topic, struct midge_view payload, uint8_t qos)
+{
+    static uint8_t head[2 + 64 + 2];
+    static struct midge_view parts[2];
+    struct midge_view name = fixture_view(topic);
+    uint32_t head_size = 2 + name.size + (qos > 0 ? 2u : 0u);
+    assert_in_range(head_size, 0, sizeof(head));
+    midge_put_u16(head, (uint16_t)name.size);
+    memcpy(head + 2, name.bytes, name.size);
+    parts[0] = (struct midge_view){.bytes = head, .size = head_size};
+    parts[1] = payload;
+    return (struct midge_publication){.publish = {.topic = name, .payload_size = payload.size, .qos = qos},
+                                      .parts = parts,
+                                      .part_count = 2,
+                                      .body_size = head_size + payload.size,
+                                      .drop_reason = MIDGE_QOS0_WAIT};
+}
+
 static struct midge_publication message_of(const char *topic, const char *payload, uint8_t qos)
 {
-    struct midge_publication publication = {
-        .publish = {.topic = fixture_view(topic), .payload_size = (uint32_t)strlen(payload), .qos = qos},
-        .drop_reason = MIDGE_QOS0_WAIT};
-    midge_reader_flat(&publication.publish.payload, (const uint8_t *)payload, publication.publish.payload_size);
-    return publication;
+    return message_with(topic, fixture_view(payload), qos);
 }
 
 /* Without an audit, for a test that plays with what an audit checks. */
@@ -375,9 +389,7 @@ static void displacing_takes_nothing_from_the_others(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         fixture_subscribe(w.b, w.handles[i], own[i], 1);
         fixture_subscribe(w.b, w.handles[i], "t", 1);
-        struct midge_publication large = message_of(own[i], "", 1);
-        large.publish.payload_size = sizeof(payload);
-        midge_reader_flat(&large.publish.payload, payload, sizeof(payload));
+        struct midge_publication large = message_with(own[i], (struct midge_view){payload, sizeof(payload)}, 1);
         assert_int_equal(route(&w, &large), MIDGE_ROUTED);
     }
     assert_int_equal(midge_pool_free(&w.b->deliveries), OTHERS);
@@ -392,9 +404,7 @@ static void a_message_larger_than_the_store_never_waits(void **state)
     begin(&w);
     fixture_subscribe(w.b, w.handles[0], "t", 1);
     static uint8_t payload[FIXTURE_BLOCKS * FIXTURE_BLOCK_SIZE + 1];
-    struct midge_publication publication = message_of("t", "", 1);
-    publication.publish.payload_size = sizeof(payload);
-    midge_reader_flat(&publication.publish.payload, payload, sizeof(payload));
+    struct midge_publication publication = message_with("t", (struct midge_view){payload, sizeof(payload)}, 1);
     publication.may_wait = true;
     publication.may_refuse = true;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTE_REFUSED);
