@@ -34,15 +34,15 @@ static enum midge_handled end_for_name(struct midge *b, midge_index connection, 
     return midge_connection_end_about(b, connection, reason, &about);
 }
 
-static enum midge_handled publish_route(struct midge *b, midge_index connection, const struct midge_publication *publication)
+static enum midge_handled publish_route(struct midge *b, midge_index connection, struct midge_publication *publication)
 {
-    struct midge_route_problem problem;
-    switch (midge_publishing_route(b, publication, &problem)) {
+    const struct midge_route_problem *problem = &publication->problem;
+    switch (midge_publishing_route(b, publication)) {
     case MIDGE_ROUTE_WAIT:
-        return stall(b, connection, problem.kind, problem.kind == MIDGE_WAIT_SUBSCRIBER ? problem.connection : 0, problem.need);
+        return stall(b, connection, problem->kind, problem->connection, problem->need);
     case MIDGE_ROUTE_REFUSED: {
         struct midge_ending about = {.topic = publication->publish.topic, .size = publication->publish.payload_size};
-        return midge_connection_end_about(b, connection, problem.reason, &about);
+        return midge_connection_end_about(b, connection, problem->reason, &about);
     }
     default:
         return MIDGE_HANDLED;

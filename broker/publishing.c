@@ -8,12 +8,11 @@
 /* A will's RETAIN is not part of the stored message, whose own flags end here. */
 enum { WILL_RETAIN = 0x80 };
 
-enum midge_routed midge_publishing_route(struct midge *b, const struct midge_publication *publication,
-                                         struct midge_route_problem *problem)
+enum midge_routed midge_publishing_route(struct midge *b, struct midge_publication *publication)
 {
     enum midge_routed result;
-    while ((result = midge_route(b, publication, problem)) == MIDGE_ROUTE_DISCONNECT) {
-        midge_connection_end(b, problem->connection, problem->reason);
+    while ((result = midge_route(b, publication)) == MIDGE_ROUTE_DISCONNECT) {
+        midge_connection_end(b, publication->problem.connection, publication->problem.reason);
     }
     return result;
 }
@@ -53,11 +52,10 @@ static void run_will(struct midge *b, midge_index connection)
         .publisher = connection,
         .drop_reason = MIDGE_WILL_DROPPED,
     };
-    struct midge_route_problem problem = {0};
     if (!midge_allowed(b, c->who, MIDGE_WRITE, will.publish.topic)) {
         midge_drop_message(b, MIDGE_WRITE_DENIED, 0, c->will); /* [MQTT-3.3.5-2] */
-    } else if (midge_publishing_route(b, &will, &problem) == MIDGE_ROUTE_WAIT) {
-        midge_wait(b, connection, problem.kind, problem.kind == MIDGE_WAIT_SUBSCRIBER ? problem.connection : 0, problem.need);
+    } else if (midge_publishing_route(b, &will) == MIDGE_ROUTE_WAIT) {
+        midge_wait(b, connection, will.problem.kind, will.problem.connection, will.problem.need);
         return;
     } else {
         struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, connection);
@@ -108,7 +106,6 @@ bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct 
         return false;
     }
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];
-    struct midge_route_problem problem = {0};
-    midge_publishing_route(b, &publication, &problem);
+    midge_publishing_route(b, &publication);
     return b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL] == before;
 }

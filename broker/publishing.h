@@ -5,8 +5,7 @@
 #include "route.h"
 
 /* As midge_route, carrying out what policies ask for on the way; so it never returns MIDGE_ROUTE_DISCONNECT. */
-enum midge_routed midge_publishing_route(struct midge *b, const struct midge_publication *publication,
-                                         struct midge_route_problem *problem);
+enum midge_routed midge_publishing_route(struct midge *b, struct midge_publication *publication);
 
 /* midge_publish, but for the wills that may have become due. */
 bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain);

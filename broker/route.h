@@ -2,23 +2,11 @@
 #ifndef MIDGE_ROUTE_H
 #define MIDGE_ROUTE_H
 
-#include "state.h"
-
-struct midge_publication {
-    struct midge_publish publish;   /* its topic is valid */
-    midge_index message;            /* stored and published already; 0: it is made of the parts */
-    const struct midge_view *parts; /* the body, as struct midge_message has it */
-    uint32_t part_count;
-    uint32_t body_size;
-    bool may_wait;                 /* for room */
-    bool may_refuse;               /* it will be published again if it is refused */
-    midge_index publisher;         /* the connection it came from, 0: none */
-    enum midge_reason drop_reason; /* counted where there is no block or delivery for it */
-};
+#include "delivery.h"
 
 enum midge_routed {
     MIDGE_ROUTED,
-    MIDGE_ROUTE_WAIT,      /* nothing was queued: wait for what midge_route_problem says, then route again */
+    MIDGE_ROUTE_WAIT,      /* nothing was queued: wait for what the problem says, then route again */
     MIDGE_ROUTE_REFUSED,   /* nothing was queued: the publisher is to be disconnected without an acknowledgement */
     MIDGE_ROUTE_DISCONNECT /* nothing was queued: disconnect this subscriber, then route again */
 };
@@ -30,10 +18,29 @@ struct midge_route_problem {
     enum midge_reason reason;
 };
 
+struct midge_publication {
+    struct midge_publish publish;   /* its topic is valid */
+    bool may_wait;                  /* for room */
+    bool may_refuse;                /* it will be published again if it is refused */
+    enum midge_reason drop_reason;  /* counted where there is no block or delivery for it */
+    midge_index publisher;          /* the connection it came from, 0: none */
+    midge_index message;            /* stored and published already; 0: it is made of the parts */
+    const struct midge_view *parts; /* the body, as struct midge_message has it */
+    uint32_t part_count;
+    uint32_t body_size;
+    struct midge_route_problem problem; /* set where it is not routed */
+    /* What midge_route has found out: */
+    bool orderly;        /* others wait, and this message may wait behind them */
+    uint32_t blocks;     /* still to be taken for the message */
+    uint32_t count;      /* of targets */
+    uint32_t admitted;   /* of those that get it */
+    uint32_t displacing; /* of those that get it in place of older messages */
+    struct midge_room room;
+};
+
 /* Routes a message to all matching sessions [MQTT-4.5.0-1], each once with the highest granted QoS [MQTT-3.3.5-1], and retains
  * or clears the topic's retained message where `retain` says so. All or nothing, but for what the policies drop, which is
  * counted. */
-enum midge_routed midge_route(struct midge *b, const struct midge_publication *publication,
-                              struct midge_route_problem *problem);
+enum midge_routed midge_route(struct midge *b, struct midge_publication *publication);
 
 #endif
