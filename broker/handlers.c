@@ -1,5 +1,6 @@
 #include "handlers.h"
 
+#include "access.h"
 #include "connection.h"
 #include "delivery.h"
 #include "events.h"
@@ -71,7 +72,7 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
     }
     if (repeated) {
         /* It was routed when it came first [MQTT-4.3.3-2]. */
-    } else if (!midge_allowed(b, midge_session_at(b, session)->who, MIDGE_WRITE, publish->topic)) {
+    } else if (!midge_allowed(b, midge_session_at(b, session)->who, MIDGE_WRITE, &publish->topic)) {
         midge_drop_topic(b, MIDGE_WRITE_DENIED, session, publish->topic, publish->payload_size); /* [MQTT-3.3.5-2] */
     } else {
         if (packet->stored != 0 && (midge_message_at(&b->store, packet->stored)->flags & MIDGE_MESSAGE_PUBLISHED) == 0) {
@@ -138,7 +139,7 @@ static uint8_t subscribe_one(struct midge *b, midge_index connection, struct mid
 {
     midge_index session = midge_connection_at(b, connection)->session;
     enum midge_reason reason = MIDGE_SUBSCRIBE_DENIED;
-    if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, filter)) {
+    if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, &filter)) {
         uint8_t granted = qos < b->config.policy.qos_max ? qos : b->config.policy.qos_max;
         if (midge_interest_add(b, session, filter, granted)) {
             midge_trace(b, MIDGE_LOG_SUBSCRIBED, connection, 0, 0, filter, 0, granted);

@@ -1,5 +1,6 @@
 #include "interest.h"
 
+#include "access.h"
 #include "delivery.h"
 #include "record.h"
 
@@ -145,7 +146,8 @@ static bool is_due(struct midge *b, const struct midge_session *s, const struct 
     uint32_t size = midge_message_at(&b->store, n->message)->topic_size;
     const uint8_t *topic = midge_reader_take(&reader, size, &b->scratch);
     b->scratch.used = mark;
-    return topic != NULL && midge_allowed(b, s->who, MIDGE_READ, (struct midge_view){.bytes = topic, .size = size});
+    const struct midge_view view = {.bytes = topic, .size = size};
+    return topic != NULL && midge_allowed(b, s->who, MIDGE_READ, &view);
 }
 
 /* Walks on for the first subscription until a message is due. */

@@ -1,5 +1,6 @@
 #include "publishing.h"
 
+#include "access.h"
 #include "connection.h"
 #include "record.h"
 #include "topic.h"
@@ -52,7 +53,7 @@ static void run_will(struct midge *b, midge_index connection)
         .publisher = connection,
         .drop_reason = MIDGE_WILL_DROPPED,
     };
-    if (!midge_allowed(b, c->who, MIDGE_WRITE, will.publish.topic)) {
+    if (!midge_allowed(b, c->who, MIDGE_WRITE, &will.publish.topic)) {
         midge_drop_message(b, MIDGE_WRITE_DENIED, 0, c->will); /* [MQTT-3.3.5-2] */
     } else if (midge_publishing_route(b, &will) == MIDGE_ROUTE_WAIT) {
         midge_wait(b, connection, will.problem.kind, will.problem.connection, will.problem.need);

@@ -1,5 +1,6 @@
 #include "route.h"
 
+#include "access.h"
 #include "delivery.h"
 #include "events.h"
 #include "record.h"
@@ -139,7 +140,7 @@ static enum midge_routed judge_targets(struct midge *b, struct midge_publication
     for (uint32_t i = 0; i < p->count; i++) {
         midge_index session = b->targets[i];
         struct midge_session *s = midge_session_at(b, session);
-        if (!midge_allowed(b, s->who, MIDGE_READ, p->publish.topic)) {
+        if (!midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;

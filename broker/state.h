@@ -263,15 +263,6 @@ static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_inde
     return (struct midge_qos2 *)b->qos2.origin + entry;
 }
 
-/* Whether this client may do this: $SYS is the broker's own, for the rest the port is asked. */
-static inline bool midge_allowed(const struct midge *b, uint32_t who, enum midge_action action, struct midge_view topic)
-{
-    if (action == MIDGE_WRITE && topic.bytes[0] == '$' && topic.size >= 4 && memcmp(topic.bytes, "$SYS", 4) == 0) {
-        return false;
-    }
-    return b->config.authorize == NULL || b->config.authorize(b->config.context, who, action, topic);
-}
-
 /* The time in milliseconds on the clock of the connections, which wraps around. */
 static inline uint32_t midge_now(const struct midge *b)
 {

@@ -24,7 +24,7 @@ LAYERS = [
     ["packet", "tree"],
     ["retained", "subscriptions"],
     ["state"],  # the structures that the modules above it share
-    ["events", "record"],
+    ["access", "events", "record"],
     ["delivery", "replies", "setup"],
     ["waiting"],
     ["interest"],
