@@ -15,12 +15,6 @@ static uint8_t *chunk_bytes(const struct midge_names *names, midge_index chunk)
     return (uint8_t *)midge_pool_at(&names->chunks, chunk) + sizeof(midge_index);
 }
 
-void midge_names_init(struct midge_names *names, void *chunks, midge_index count, uint32_t chunk_size)
-{
-    MIDGE_ASSERT(chunk_size > sizeof(midge_index) && chunk_size % sizeof(midge_index) == 0);
-    midge_pool_init(&names->chunks, chunks, count, chunk_size);
-}
-
 uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size)
 {
     return (size + chunk_room(names) - 1) / chunk_room(names);

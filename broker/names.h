@@ -5,11 +5,8 @@
 #include "pool.h"
 
 struct midge_names {
-    struct midge_pool chunks;
+    struct midge_pool chunks; /* of more bytes than an index has, a multiple of it */
 };
-
-/* `chunks` holds `count` chunks of `chunk_size` bytes, as for midge_pool_init. */
-void midge_names_init(struct midge_names *names, void *chunks, midge_index count, uint32_t chunk_size);
 
 /* Number of chunks that a string of `size` bytes takes; 0 for an empty one. */
 uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size);

@@ -155,48 +155,59 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     return true;
 }
 
-/* The memory that is not given out yet. */
-struct carving {
-    uint8_t *memory;
-    size_t used;
+/* Where a row of the memory table goes: into a pool of struct midge, or to an array which a pointer in it leads to. */
+struct place {
+    uint16_t offset;
+    bool pool;
 };
 
-static void *carve(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id)
-{
-    struct midge_memory_row row = midge_memory_row(limits, id);
-    void *part = carving->memory + carving->used;
-    carving->used += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
-    return part;
-}
+#define POOL(field)                                                                                                            \
+    {                                                                                                                          \
+        offsetof(struct midge, field), true                                                                                    \
+    }
+#define ARRAY(field)                                                                                                           \
+    {                                                                                                                          \
+        offsetof(struct midge, field), false                                                                                   \
+    }
 
-static void carve_pool(struct carving *carving, const struct midge_limits *limits, enum midge_memory_id id,
-                       struct midge_pool *pool)
-{
-    struct midge_memory_row row = midge_memory_row(limits, id);
-    midge_pool_init(pool, carve(carving, limits, id), (midge_index)row.count, row.entry_size);
-}
+static const struct place places[MIDGE_MEMORY_ROW_COUNT] = {
+    [MIDGE_MEMORY_CONNECTIONS] = POOL(connections),
+    [MIDGE_MEMORY_WAITS] = POOL(waits),
+    [MIDGE_MEMORY_REPLIES] = ARRAY(replies),
+    [MIDGE_MEMORY_TIMERS] = ARRAY(timers.heap),
+    [MIDGE_MEMORY_SESSIONS] = POOL(sessions),
+    [MIDGE_MEMORY_SESSION_BUCKETS] = ARRAY(session_table.buckets),
+    [MIDGE_MEMORY_TARGETS] = ARRAY(targets),
+    [MIDGE_MEMORY_SUBSCRIPTIONS] = POOL(subscriptions.pool),
+    [MIDGE_MEMORY_FILTER_NODES] = POOL(subscriptions.tree.nodes),
+    [MIDGE_MEMORY_FILTER_BUCKETS] = ARRAY(subscriptions.tree.table.buckets),
+    [MIDGE_MEMORY_TOPIC_NODES] = POOL(retained.tree.nodes),
+    [MIDGE_MEMORY_TOPIC_BUCKETS] = ARRAY(retained.tree.table.buckets),
+    [MIDGE_MEMORY_NAMES] = POOL(names.chunks),
+    [MIDGE_MEMORY_DELIVERIES] = POOL(deliveries),
+    [MIDGE_MEMORY_QOS2_IDENTIFIERS] = POOL(qos2),
+    [MIDGE_MEMORY_QOS2_BUCKETS] = ARRAY(qos2_table.buckets),
+    [MIDGE_MEMORY_BLOCKS] = POOL(store.blocks),
+    [MIDGE_MEMORY_SCRATCH] = ARRAY(scratch.bytes),
+    [MIDGE_MEMORY_WALK] = ARRAY(subscriptions.stack),
+};
+#undef POOL
+#undef ARRAY
 
-/* The lower modules, in the order of the memory table. */
-static void carve_modules(struct carving *carving, const struct midge_limits *l, struct midge *b)
+/* Gives each row but the first, which is the broker itself, its part of the memory. */
+static void carve(struct midge *b, const struct midge_limits *limits)
 {
-    carve_pool(carving, l, MIDGE_MEMORY_SUBSCRIPTIONS, &b->subscriptions.pool);
-    void *filter_nodes = carve(carving, l, MIDGE_MEMORY_FILTER_NODES);
-    midge_index *filter_buckets = carve(carving, l, MIDGE_MEMORY_FILTER_BUCKETS);
-    void *topic_nodes = carve(carving, l, MIDGE_MEMORY_TOPIC_NODES);
-    midge_index *topic_buckets = carve(carving, l, MIDGE_MEMORY_TOPIC_BUCKETS);
-    midge_tree_init(&b->subscriptions.tree, filter_nodes, (midge_index)l->filter_nodes, MIDGE_FILTER_NODE_SIZE, filter_buckets,
-                    &b->names, b->config.hash_seed);
-    midge_tree_init(&b->retained.tree, topic_nodes, (midge_index)l->topic_nodes, MIDGE_TOPIC_NODE_SIZE, topic_buckets,
-                    &b->names, b->config.hash_seed);
-    midge_names_init(&b->names, carve(carving, l, MIDGE_MEMORY_NAMES), (midge_index)l->names, l->name_size);
-    carve_pool(carving, l, MIDGE_MEMORY_DELIVERIES, &b->deliveries);
-    carve_pool(carving, l, MIDGE_MEMORY_QOS2_IDENTIFIERS, &b->qos2);
-    b->qos2_table = (struct midge_table){.pool = &b->qos2, .buckets = carve(carving, l, MIDGE_MEMORY_QOS2_BUCKETS)};
-    midge_store_init(&b->store, carve(carving, l, MIDGE_MEMORY_BLOCKS), (midge_index)l->blocks, l->block_size);
-    b->retained.store = &b->store;
-    b->scratch = (struct midge_scratch){.bytes = carve(carving, l, MIDGE_MEMORY_SCRATCH), .size = l->scratch_size};
-    b->subscriptions.stack = carve(carving, l, MIDGE_MEMORY_WALK);
-    b->subscriptions.levels_max = l->topic_levels;
+    uint8_t *part = (uint8_t *)b + MIDGE_ALIGN_UP(MIDGE_BROKER_SIZE);
+    for (uint32_t id = MIDGE_MEMORY_BROKER + 1; id < MIDGE_MEMORY_ROW_COUNT; id++) {
+        struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)id);
+        void *place = (uint8_t *)b + places[id].offset;
+        if (places[id].pool) {
+            midge_pool_init(place, part, (midge_index)row.count, row.entry_size);
+        } else {
+            memcpy(place, &part, sizeof(part));
+        }
+        part += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
+    }
 }
 
 struct midge *midge_init(void *memory, size_t size, const struct midge_config *config, size_t *wrong)
@@ -212,20 +223,18 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
         return NULL;
     }
     MIDGE_ASSERT((uintptr_t)memory % 8 == 0);
-    struct carving carving = {.memory = memory};
-    struct midge *b = carve(&carving, l, MIDGE_MEMORY_BROKER);
+    struct midge *b = memory;
     b->config = *config;
-    carve_pool(&carving, l, MIDGE_MEMORY_CONNECTIONS, &b->connections);
-    carve_pool(&carving, l, MIDGE_MEMORY_WAITS, &b->waits);
-    b->replies = carve(&carving, l, MIDGE_MEMORY_REPLIES);
-    struct midge_timer *heap = carve(&carving, l, MIDGE_MEMORY_TIMERS);
+    carve(b, l);
+    midge_tree_init(&b->subscriptions.tree, &b->names, config->hash_seed);
+    midge_tree_init(&b->retained.tree, &b->names, config->hash_seed);
     uintptr_t positions = b->connections.origin + offsetof(struct midge_connection, timer);
-    midge_timers_init(&b->timers, heap, b->connections.capacity, positions, sizeof(struct midge_connection));
-    carve_pool(&carving, l, MIDGE_MEMORY_SESSIONS, &b->sessions);
-    b->session_table = (struct midge_table){.pool = &b->sessions, .buckets = carve(&carving, l, MIDGE_MEMORY_SESSION_BUCKETS)};
-    b->targets = carve(&carving, l, MIDGE_MEMORY_TARGETS);
-    carve_modules(&carving, l, b);
-    MIDGE_ASSERT(carving.used == midge_memory_size(l));
+    midge_timers_init(&b->timers, b->timers.heap, b->connections.capacity, positions, sizeof(struct midge_connection));
+    b->session_table.pool = &b->sessions;
+    b->qos2_table.pool = &b->qos2;
+    b->retained.store = &b->store;
+    b->scratch.size = l->scratch_size;
+    b->subscriptions.levels_max = l->topic_levels;
     b->next_ms = UINT64_MAX;
     midge_set_policy(b, &config->policy, NULL);
     return b;

@@ -39,13 +39,6 @@ static midge_index *block_next(const struct midge_store *store, midge_index bloc
 
 _Static_assert(offsetof(struct midge_message, next) == 0, "the link comes first");
 
-void midge_store_init(struct midge_store *store, void *blocks, midge_index count, uint32_t block_size)
-{
-    MIDGE_ASSERT(block_size > sizeof(struct midge_message) && block_size % sizeof(uint32_t) == 0);
-    *store = (struct midge_store){0};
-    midge_pool_init(&store->blocks, blocks, count, block_size);
-}
-
 uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size)
 {
     uint32_t head = head_room(store);

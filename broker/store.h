@@ -31,13 +31,11 @@ struct midge_message {
 };
 
 struct midge_store {
-    struct midge_pool blocks;
-    uint32_t reserved; /* blocks promised to packets in assembly and not taken yet */
-    uint32_t messages; /* published ones */
-    uint32_t bytes;    /* their topics and payloads */
+    struct midge_pool blocks; /* of more bytes than a struct midge_message has, a multiple of 4 */
+    uint32_t reserved;        /* blocks promised to packets in assembly and not taken yet */
+    uint32_t messages;        /* published ones */
+    uint32_t bytes;           /* their topics and payloads */
 };
-
-void midge_store_init(struct midge_store *store, void *blocks, midge_index count, uint32_t block_size);
 
 /* Blocks that a body of `size` bytes takes; at least 1. */
 uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size);

@@ -1,11 +1,11 @@
 #include "tree.h"
 
-void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, uint32_t node_size, midge_index *buckets,
-                     struct midge_names *names, uint64_t seed)
+void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed)
 {
-    MIDGE_ASSERT(node_size >= sizeof(struct midge_tree_node));
-    *tree = (struct midge_tree){.table = {.pool = &tree->nodes, .buckets = buckets}, .names = names, .seed = seed};
-    midge_pool_init(&tree->nodes, nodes, count, node_size);
+    MIDGE_ASSERT(tree->nodes.entry_size >= sizeof(struct midge_tree_node));
+    tree->table.pool = &tree->nodes;
+    tree->names = names;
+    tree->seed = seed;
 }
 
 static uint32_t hash_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)

@@ -21,8 +21,8 @@ struct midge_tree {
     uint64_t seed;
 };
 
-void midge_tree_init(struct midge_tree *tree, void *nodes, midge_index count, uint32_t node_size, midge_index *buckets,
-                     struct midge_names *names, uint64_t seed);
+/* Completes a tree that has its nodes and buckets, and is zeroed but for them. */
+void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed);
 
 static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tree, midge_index node)
 {

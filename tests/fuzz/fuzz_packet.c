@@ -35,7 +35,7 @@ static void chunks_begin(struct chunks *chunks, uint32_t block_size, uint32_t of
 {
     static const uint8_t filler[64];
     midge_index blocks = (midge_index)(3 + (offset + body.size) / (block_size - 32));
-    midge_store_init(&chunks->store, calloc(blocks, block_size), blocks, block_size);
+    midge_pool_init(&chunks->store.blocks, calloc(blocks, block_size), blocks, block_size);
     chunks->message = midge_store_begin(&chunks->store);
     midge_index tail = chunks->message;
     midge_store_append(&chunks->store, chunks->message, &tail, filler, offset);
@@ -223,7 +223,7 @@ static void check_body(const uint8_t *settings, uint8_t first, struct span body)
     static uint8_t scratch[SCRATCH_MAX];
     uint32_t block_size = 64 + settings[0] % 8 * 8u;
     uint32_t offset = settings[1] % 64;
-    struct chunks chunks;
+    struct chunks chunks = {0};
     chunks_begin(&chunks, block_size, offset, body);
     struct pair pair = {.scratch = {scratch, settings[2] < 128 ? settings[2] : SCRATCH_MAX, 0}};
     midge_reader_flat(&pair.flat, body.bytes, (uint32_t)body.size);

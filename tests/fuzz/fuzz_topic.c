@@ -60,16 +60,20 @@ static void house_begin(struct house *house, uint32_t levels_max, midge_index no
 {
     static const uint8_t topic[1] = {'t'};
     midge_index tail;
-    midge_names_init(&house->names, memory(nodes * 2u, NAME_SIZE), (midge_index)(nodes * 2u), NAME_SIZE);
+    midge_pool_init(&house->names.chunks, memory(nodes * 2u, NAME_SIZE), (midge_index)(nodes * 2u), NAME_SIZE);
     house->subscriptions.levels_max = levels_max;
     house->subscriptions.stack = memory(levels_max + 1, sizeof(struct midge_walk));
     midge_pool_init(&house->subscriptions.pool, memory(TEXTS_MAX, sizeof(struct midge_subscription)), TEXTS_MAX,
                     sizeof(struct midge_subscription));
-    midge_tree_init(&house->subscriptions.tree, memory(nodes, sizeof(struct midge_filter_node)), nodes,
-                    sizeof(struct midge_filter_node), memory(nodes, sizeof(midge_index)), &house->names, 2024);
-    midge_tree_init(&house->retained.tree, memory(nodes, sizeof(struct midge_topic_node)), nodes,
-                    sizeof(struct midge_topic_node), memory(nodes, sizeof(midge_index)), &house->names, 4202);
-    midge_store_init(&house->store, memory(4, BLOCK_SIZE), 4, BLOCK_SIZE);
+    midge_pool_init(&house->subscriptions.tree.nodes, memory(nodes, sizeof(struct midge_filter_node)), nodes,
+                    sizeof(struct midge_filter_node));
+    house->subscriptions.tree.table.buckets = memory(nodes, sizeof(midge_index));
+    midge_tree_init(&house->subscriptions.tree, &house->names, 2024);
+    midge_pool_init(&house->retained.tree.nodes, memory(nodes, sizeof(struct midge_topic_node)), nodes,
+                    sizeof(struct midge_topic_node));
+    house->retained.tree.table.buckets = memory(nodes, sizeof(midge_index));
+    midge_tree_init(&house->retained.tree, &house->names, 4202);
+    midge_pool_init(&house->store.blocks, memory(4, BLOCK_SIZE), 4, BLOCK_SIZE);
     house->retained.store = &house->store;
     house->message = tail = midge_store_begin(&house->store);
     midge_store_append(&house->store, house->message, &tail, topic, 1);

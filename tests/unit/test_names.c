@@ -14,7 +14,7 @@ struct fixture {
 static void begin(struct fixture *f, midge_index chunks, uint32_t chunk_size)
 {
     f->memory = unit_memory((size_t)chunks * chunk_size);
-    midge_names_init(&f->names, f->memory, chunks, chunk_size);
+    midge_pool_init(&f->names.chunks, f->memory, chunks, chunk_size);
     f->room = chunk_size - (uint32_t)sizeof(midge_index);
 }
 

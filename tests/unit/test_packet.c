@@ -266,8 +266,8 @@ static void connect_across_blocks(void **state)
     struct body body;
     build_connect(&body, "MQTT", 4, 0xc6);
     uint8_t *memory = unit_memory(BLOCKS * 64u);
-    struct midge_store store;
-    midge_store_init(&store, memory, BLOCKS, 64);
+    struct midge_store store = {0};
+    midge_pool_init(&store.blocks, memory, BLOCKS, 64);
     uint8_t pad[64] = {0};
     uint32_t most = 0;
     for (uint32_t shift = 0; shift < 64; shift++) {

@@ -19,11 +19,14 @@ static struct midge_view view(const char *text)
 
 static void begin(struct fixture *f, midge_index nodes, midge_index chunks)
 {
-    midge_names_init(&f->names, unit_memory(chunks * 8u), chunks, 8);
-    midge_store_init(&f->store, unit_memory(BLOCKS * 64u), BLOCKS, 64);
+    midge_pool_init(&f->names.chunks, unit_memory(chunks * 8u), chunks, 8);
+    f->store = (struct midge_store){0};
+    midge_pool_init(&f->store.blocks, unit_memory(BLOCKS * 64u), BLOCKS, 64);
     f->retained = (struct midge_retained){.store = &f->store};
-    midge_tree_init(&f->retained.tree, unit_memory(nodes * sizeof(struct midge_topic_node)), nodes,
-                    sizeof(struct midge_topic_node), unit_memory(nodes * sizeof(midge_index)), &f->names, 31);
+    midge_pool_init(&f->retained.tree.nodes, unit_memory(nodes * sizeof(struct midge_topic_node)), nodes,
+                    sizeof(struct midge_topic_node));
+    f->retained.tree.table.buckets = unit_memory(nodes * sizeof(midge_index));
+    midge_tree_init(&f->retained.tree, &f->names, 31);
 }
 
 static void finish(struct fixture *f)

@@ -16,7 +16,8 @@ static void begin(struct fixture *f, midge_index blocks, uint32_t block_size)
 {
     f->memory = unit_memory((size_t)blocks * block_size);
     memset(f->memory, 0xee, (size_t)blocks * block_size);
-    midge_store_init(&f->store, f->memory, blocks, block_size);
+    f->store = (struct midge_store){0};
+    midge_pool_init(&f->store.blocks, f->memory, blocks, block_size);
     f->head = block_size - (uint32_t)sizeof(struct midge_message);
     f->rest = block_size - (uint32_t)sizeof(midge_index);
 }

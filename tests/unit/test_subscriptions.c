@@ -18,13 +18,15 @@ static struct midge_view view(const char *text)
 
 static void begin(struct fixture *f, midge_index count, midge_index nodes, midge_index chunks)
 {
-    midge_names_init(&f->names, unit_memory(chunks * 8u), chunks, 8);
+    midge_pool_init(&f->names.chunks, unit_memory(chunks * 8u), chunks, 8);
     f->subscriptions = (struct midge_subscriptions){.levels_max = LEVELS};
     f->subscriptions.stack = unit_memory((LEVELS + 1) * sizeof(struct midge_walk));
     size_t size = sizeof(struct midge_subscription);
     midge_pool_init(&f->subscriptions.pool, unit_memory(count * size), count, (uint32_t)size);
-    midge_tree_init(&f->subscriptions.tree, unit_memory(nodes * sizeof(struct midge_filter_node)), nodes,
-                    sizeof(struct midge_filter_node), unit_memory(nodes * sizeof(midge_index)), &f->names, 99);
+    midge_pool_init(&f->subscriptions.tree.nodes, unit_memory(nodes * sizeof(struct midge_filter_node)), nodes,
+                    sizeof(struct midge_filter_node));
+    f->subscriptions.tree.table.buckets = unit_memory(nodes * sizeof(midge_index));
+    midge_tree_init(&f->subscriptions.tree, &f->names, 99);
 }
 
 static void finish(struct fixture *f)

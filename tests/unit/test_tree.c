@@ -24,8 +24,11 @@ static void begin(struct fixture *f, midge_index nodes, midge_index chunks)
     f->nodes = unit_memory(nodes * sizeof(struct node));
     f->buckets = unit_memory(nodes * sizeof(midge_index));
     f->chunks = unit_memory(chunks * 12u);
-    midge_names_init(&f->names, f->chunks, chunks, 12);
-    midge_tree_init(&f->tree, f->nodes, nodes, sizeof(struct node), f->buckets, &f->names, 4711);
+    midge_pool_init(&f->names.chunks, f->chunks, chunks, 12);
+    f->tree = (struct midge_tree){0};
+    midge_pool_init(&f->tree.nodes, f->nodes, nodes, sizeof(struct node));
+    f->tree.table.buckets = f->buckets;
+    midge_tree_init(&f->tree, &f->names, 4711);
 }
 
 static void finish(struct fixture *f)

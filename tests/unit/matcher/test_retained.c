@@ -25,11 +25,13 @@ static int begin(void **state)
     (void)state;
     enumerate_topics(&topics);
     enumerate_filters(&filters);
-    midge_names_init(&names, unit_memory(NODES * 16u), NODES, 16);
-    midge_store_init(&store, unit_memory(BLOCKS * 64u), BLOCKS, 64);
+    midge_pool_init(&names.chunks, unit_memory(NODES * 16u), NODES, 16);
+    midge_pool_init(&store.blocks, unit_memory(BLOCKS * 64u), BLOCKS, 64);
     retained = (struct midge_retained){.store = &store};
-    midge_tree_init(&retained.tree, unit_memory(NODES * sizeof(struct midge_topic_node)), NODES,
-                    sizeof(struct midge_topic_node), unit_memory(NODES * sizeof(midge_index)), &names, 2024);
+    midge_pool_init(&retained.tree.nodes, unit_memory(NODES * sizeof(struct midge_topic_node)), NODES,
+                    sizeof(struct midge_topic_node));
+    retained.tree.table.buckets = unit_memory(NODES * sizeof(midge_index));
+    midge_tree_init(&retained.tree, &names, 2024);
     message = midge_store_begin(&store);
     midge_index tail = message;
     midge_store_append(&store, message, &tail, (const uint8_t *)"\0\1tpayload", 10);

@@ -23,13 +23,15 @@ static int begin(void **state)
     (void)state;
     enumerate_topics(&topics);
     enumerate_filters(&filters);
-    midge_names_init(&names, unit_memory(NODES * 16u), NODES, 16);
+    midge_pool_init(&names.chunks, unit_memory(NODES * 16u), NODES, 16);
     subscriptions = (struct midge_subscriptions){.levels_max = ENUMERATION_LEVELS};
     subscriptions.stack = unit_memory((ENUMERATION_LEVELS + 1) * sizeof(struct midge_walk));
     midge_pool_init(&subscriptions.pool, unit_memory(ENUMERATION_MAX * sizeof(struct midge_subscription)), ENUMERATION_MAX,
                     sizeof(struct midge_subscription));
-    midge_tree_init(&subscriptions.tree, unit_memory(NODES * sizeof(struct midge_filter_node)), NODES,
-                    sizeof(struct midge_filter_node), unit_memory(NODES * sizeof(midge_index)), &names, 2024);
+    midge_pool_init(&subscriptions.tree.nodes, unit_memory(NODES * sizeof(struct midge_filter_node)), NODES,
+                    sizeof(struct midge_filter_node));
+    subscriptions.tree.table.buckets = unit_memory(NODES * sizeof(midge_index));
+    midge_tree_init(&subscriptions.tree, &names, 2024);
     return 0;
 }
 
