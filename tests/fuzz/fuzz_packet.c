@@ -104,10 +104,12 @@ static void check_connect(struct pair *pair, struct span body)
             flat.has_will == chunked.has_will && flat.will_retain == chunked.will_retain &&
             flat.login.has_username == chunked.login.has_username && flat.login.has_password == chunked.login.has_password &&
             flat.will_qos == chunked.will_qos && flat.login.keepalive_s == chunked.login.keepalive_s &&
-            flat.will_payload_size == chunked.will_payload_size);
+            flat.will_size == chunked.will_size);
     REQUIRE(same_view(flat.login.client_id, chunked.login.client_id) && same_view(flat.will_topic, chunked.will_topic) &&
             same_view(flat.login.username, chunked.login.username) && same_view(flat.login.password, chunked.login.password));
-    struct buffer will = rest_of(chunked.will_payload, chunked.will_payload_size);
+    uint32_t before_payload = flat.has_will ? 2 + flat.will_topic.size + 2 : 0;
+    midge_reader_skip(&chunked.will, before_payload);
+    struct buffer will = rest_of(chunked.will, chunked.will_size - before_payload);
     struct connect_fields fields = {.level = flat.login.level, .flags_and = ~0u, .clean = flat.login.clean_session};
     fields.protocol = span_of((flat.login.level & 0x7f) == 3 ? "MQIsdp" : "MQTT");
     fields.keepalive_s = flat.login.keepalive_s;
@@ -144,7 +146,7 @@ static void check_publish(struct pair *pair, uint8_t first, struct span body)
     REQUIRE(same_view(flat.topic, chunked.topic) && flat.payload_size == chunked.payload_size &&
             flat.packet_id == chunked.packet_id && flat.qos == chunked.qos && flat.retain == chunked.retain &&
             flat.dup == chunked.dup);
-    struct buffer payload = rest_of(chunked.payload, chunked.payload_size);
+    struct buffer payload = rest_of(pair->chunked, chunked.payload_size);
     struct buffer encoded = {0};
     unsigned flags = (flat.dup ? 8u : 0u) | (unsigned)flat.qos << 1 | (flat.retain ? 1u : 0u);
     encode_publish(&encoded, span_from(flat.topic), (struct span){payload.bytes, payload.size}, flags, flat.packet_id);
