@@ -37,11 +37,30 @@ void midge_list_insert(const struct midge_pool *pool, struct midge_list *list, u
 
 void midge_list_remove(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry)
 {
-    midge_index next = links(pool, link, entry)[0];
-    midge_index previous = links(pool, link, entry)[1];
-    midge_index *forth = previous != 0 ? links(pool, link, previous) : &list->head;
-    midge_index *back = next != 0 ? links(pool, link, next) + 1 : &list->tail;
-    MIDGE_ASSERT(*forth == entry && *back == entry);
-    *forth = next;
-    *back = previous;
+    if (list->tail == entry) {
+        list->tail = links(pool, link, entry)[1];
+    }
+    midge_list_unlink(pool, &list->head, link, entry);
+}
+
+void midge_list_push(const struct midge_pool *pool, midge_index *head, uint32_t link, midge_index entry)
+{
+    midge_index *own = links(pool, link, entry);
+    own[0] = *head;
+    own[1] = 0;
+    if (*head != 0) {
+        links(pool, link, *head)[1] = entry;
+    }
+    *head = entry;
+}
+
+void midge_list_unlink(const struct midge_pool *pool, midge_index *head, uint32_t link, midge_index entry)
+{
+    const midge_index *own = links(pool, link, entry);
+    midge_index *forth = own[1] != 0 ? links(pool, link, own[1]) : head;
+    MIDGE_ASSERT(*forth == entry);
+    *forth = own[0];
+    if (own[0] != 0) {
+        links(pool, link, own[0])[1] = own[1];
+    }
 }

@@ -22,4 +22,8 @@ void midge_list_insert(const struct midge_pool *pool, struct midge_list *list, u
 
 void midge_list_remove(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry);
 
+/* The same lists where nobody needs the last entry: the head is all there is. */
+void midge_list_push(const struct midge_pool *pool, midge_index *head, uint32_t link, midge_index entry);
+void midge_list_unlink(const struct midge_pool *pool, midge_index *head, uint32_t link, midge_index entry);
+
 #endif

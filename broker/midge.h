@@ -71,9 +71,11 @@ struct midge_limits {
     uint32_t sessions;
     /* Subscriptions of all sessions together. 0: every SUBSCRIBE is refused. */
     uint32_t subscriptions;
-    /* Nodes of the subscription index: one for each topic level of a filter, shared by filters that start alike. 0: none. */
+    /* Nodes of the subscription index: one for each topic level of a filter, shared by filters that start alike, beside
+     * the root. 0: none. */
     uint32_t filter_nodes;
-    /* Nodes of the retained index: one for each topic level of a retained topic, shared likewise. 0: nothing is retained. */
+    /* Nodes of the retained index: one for each topic level of a retained topic, shared likewise, beside the root.
+     * 0: nothing is retained. */
     uint32_t topic_nodes;
     /* Chunks of `name_size` bytes for client identifiers and topic levels. A string of n bytes takes
      * ceil(n / (name_size - sizeof(midge_index))) chunks; an empty one takes none. */
@@ -124,7 +126,7 @@ struct midge_limits {
 #define MIDGE_REPLY_SIZE 4u
 #define MIDGE_TIMER_SIZE 8u
 #define MIDGE_INDEX_SIZE ((uint32_t)sizeof(midge_index))
-#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 29u + 752u + 36u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
+#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 27u + 744u + 36u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
 
 /* The rows of the memory table: identifier, name, number of entries, bytes of an entry. `L(field)` gives a limit. */
 #define MIDGE_MEMORY_ROWS(X, L)                                                                                                \
@@ -137,9 +139,9 @@ struct midge_limits {
     X(SESSION_BUCKETS, "session buckets", L(sessions), MIDGE_INDEX_SIZE)                                                       \
     X(TARGETS, "route targets", L(sessions), MIDGE_INDEX_SIZE)                                                                 \
     X(SUBSCRIPTIONS, "subscriptions", L(subscriptions), MIDGE_SUBSCRIPTION_SIZE)                                               \
-    X(FILTER_NODES, "filter nodes", L(filter_nodes), MIDGE_FILTER_NODE_SIZE)                                                   \
+    X(FILTER_NODES, "filter nodes", L(filter_nodes) + 1u, MIDGE_FILTER_NODE_SIZE)                                              \
     X(FILTER_BUCKETS, "filter buckets", L(filter_nodes), MIDGE_INDEX_SIZE)                                                     \
-    X(TOPIC_NODES, "topic nodes", L(topic_nodes), MIDGE_TOPIC_NODE_SIZE)                                                       \
+    X(TOPIC_NODES, "topic nodes", L(topic_nodes) + 1u, MIDGE_TOPIC_NODE_SIZE)                                                  \
     X(TOPIC_BUCKETS, "topic buckets", L(topic_nodes), MIDGE_INDEX_SIZE)                                                        \
     X(NAMES, "names", L(names), L(name_size))                                                                                  \
     X(DELIVERIES, "deliveries", L(deliveries), MIDGE_DELIVERY_SIZE)                                                            \
@@ -172,10 +174,11 @@ enum midge_memory_id { MIDGE_MEMORY_ROWS(MIDGE_ROW_ID, MIDGE_LIMIT_NONE) MIDGE_M
      MIDGE_ALIGN_UP(((size_t)(clients) + (handshakes)) * MIDGE_TIMER_SIZE) +                                                   \
      MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_SESSION_SIZE) + 2u * MIDGE_ALIGN_UP((size_t)(sessions)*MIDGE_INDEX_SIZE) +        \
      MIDGE_ALIGN_UP((size_t)(subscriptions)*MIDGE_SUBSCRIPTION_SIZE) +                                                         \
-     MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_FILTER_NODE_SIZE) + MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_INDEX_SIZE) + \
-     MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_TOPIC_NODE_SIZE) + MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_INDEX_SIZE) +    \
-     MIDGE_ALIGN_UP((size_t)(names) * (name_size)) + MIDGE_ALIGN_UP((size_t)(deliveries)*MIDGE_DELIVERY_SIZE) +                \
-     MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_QOS2_SIZE) +                                                              \
+     MIDGE_ALIGN_UP(((size_t)(filter_nodes) + 1u) * MIDGE_FILTER_NODE_SIZE) +                                                  \
+     MIDGE_ALIGN_UP((size_t)(filter_nodes)*MIDGE_INDEX_SIZE) +                                                                 \
+     MIDGE_ALIGN_UP(((size_t)(topic_nodes) + 1u) * MIDGE_TOPIC_NODE_SIZE) +                                                    \
+     MIDGE_ALIGN_UP((size_t)(topic_nodes)*MIDGE_INDEX_SIZE) + MIDGE_ALIGN_UP((size_t)(names) * (name_size)) +                  \
+     MIDGE_ALIGN_UP((size_t)(deliveries)*MIDGE_DELIVERY_SIZE) + MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_QOS2_SIZE) +   \
      MIDGE_ALIGN_UP((size_t)(qos2_identifiers)*MIDGE_INDEX_SIZE) + MIDGE_ALIGN_UP((size_t)(blocks) * (block_size)) +           \
      MIDGE_ALIGN_UP(scratch_size) + MIDGE_ALIGN_UP(((size_t)(topic_levels) + 1u) * 8u))
 

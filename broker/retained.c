@@ -1,18 +1,11 @@
 #include "retained.h"
 
+#include "list.h"
 #include "topic.h"
 
 #define MIDGE_FILE MIDGE_FILE_RETAINED
 
-static midge_index *children_of(struct midge_retained *retained, midge_index parent)
-{
-    return parent == 0 ? &retained->root.first_child : &midge_topic_node_at(retained, parent)->first_child;
-}
-
-static midge_index first_child(const struct midge_retained *retained, midge_index parent)
-{
-    return parent == 0 ? retained->root.first_child : midge_topic_node_at(retained, parent)->first_child;
-}
+enum { SIBLING_LINKS = offsetof(struct midge_topic_node, next) };
 
 /* Finds the node of a topic; as far as it exists, where it does not: *offset is then the level that is missing below it. */
 static midge_index follow(const struct midge_retained *retained, struct midge_view topic, uint32_t *offset)
@@ -34,16 +27,10 @@ static midge_index follow(const struct midge_retained *retained, struct midge_vi
 static void prune(struct midge_retained *retained, midge_index node)
 {
     while (node != 0 && midge_tree_at(&retained->tree, node)->uses == 0) {
-        struct midge_topic_node *n = midge_topic_node_at(retained, node);
+        const struct midge_topic_node *n = midge_topic_node_at(retained, node);
         MIDGE_ASSERT(n->first_child == 0 && n->message == 0);
-        if (n->previous != 0) {
-            midge_topic_node_at(retained, n->previous)->next = n->next;
-        } else {
-            *children_of(retained, n->tree.parent) = n->next;
-        }
-        if (n->next != 0) {
-            midge_topic_node_at(retained, n->next)->previous = n->previous;
-        }
+        midge_list_unlink(&retained->tree.nodes, &midge_topic_node_at(retained, n->tree.parent)->first_child, SIBLING_LINKS,
+                          node);
         node = midge_tree_remove(&retained->tree, node);
     }
 }
@@ -51,16 +38,9 @@ static void prune(struct midge_retained *retained, midge_index node)
 static midge_index add_child(struct midge_retained *retained, midge_index parent, const uint8_t *level, uint32_t size)
 {
     midge_index child = midge_tree_add(&retained->tree, parent, level, size);
-    if (child == 0) {
-        return 0;
+    if (child != 0) {
+        midge_list_push(&retained->tree.nodes, &midge_topic_node_at(retained, parent)->first_child, SIBLING_LINKS, child);
     }
-    midge_index *head = children_of(retained, parent);
-    struct midge_topic_node *n = midge_topic_node_at(retained, child);
-    n->next = *head;
-    if (*head != 0) {
-        midge_topic_node_at(retained, *head)->previous = child;
-    }
-    *head = child;
     return child;
 }
 
@@ -176,7 +156,7 @@ midge_index midge_retained_step(const struct midge_retained *retained, struct mi
     uint32_t depth = midge_tree_depth(&retained->tree, node);
     midge_index next = 0;
     if (is_wild(filter, depth, &level, &multi)) {
-        next = visible(retained, first_child(retained, node));
+        next = visible(retained, midge_topic_node_at(retained, node)->first_child);
     } else if (level.bytes != NULL) {
         next = midge_tree_find(&retained->tree, node, level.bytes, level.size);
     }
@@ -216,7 +196,8 @@ static uint32_t audit_children(const struct midge_retained *retained, midge_inde
 {
     uint32_t count = 0;
     midge_index previous = 0;
-    for (midge_index i = first_child(retained, parent); i != 0; i = midge_topic_node_at(retained, i)->next) {
+    for (midge_index i = midge_topic_node_at(retained, parent)->first_child; i != 0;
+         i = midge_topic_node_at(retained, i)->next) {
         const struct midge_topic_node *n = midge_topic_node_at(retained, i);
         if (n->tree.parent != parent || n->previous != previous || ++count > retained->tree.nodes.used) {
             return UINT32_MAX;

@@ -16,7 +16,6 @@ struct midge_topic_node {
 
 struct midge_retained {
     struct midge_tree tree;
-    struct midge_topic_node root;
     struct midge_store *store;
     uint32_t count; /* messages */
     uint32_t bytes; /* their topics and payloads */

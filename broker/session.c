@@ -4,7 +4,7 @@
 #include "interest.h"
 #include "record.h"
 
-enum { OFFLINE_LINKS = offsetof(struct midge_session, younger) };
+enum { OFFLINE_LINKS = offsetof(struct midge_session, younger), QOS2_LINKS = offsetof(struct midge_qos2, next) };
 
 /* Absence is counted in units of 512 ms: no division, and 32 bits last for sixty years. */
 enum { OFFLINE_SHIFT = 9 };
@@ -169,28 +169,18 @@ void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
     struct midge_session *s = midge_session_at(b, session);
     midge_index entry = midge_pool_take(&b->qos2);
     MIDGE_ASSERT(entry != 0);
-    *midge_qos2_at(b, entry) = (struct midge_qos2){.next = s->qos2, .session = session, .packet_id = packet_id};
+    midge_qos2_at(b, entry)->session = session;
+    midge_qos2_at(b, entry)->packet_id = packet_id;
     midge_table_add(&b->qos2_table, qos2_hash(b, session, packet_id), entry);
-    if (s->qos2 != 0) {
-        midge_qos2_at(b, s->qos2)->previous = entry;
-    }
-    s->qos2 = entry;
+    midge_list_push(&b->qos2, &s->qos2, QOS2_LINKS, entry);
     s->qos2_count++;
 }
 
 void midge_qos2_remove(struct midge *b, midge_index entry)
 {
-    const struct midge_qos2 *q = midge_qos2_at(b, entry);
-    struct midge_session *s = midge_session_at(b, q->session);
+    struct midge_session *s = midge_session_at(b, midge_qos2_at(b, entry)->session);
     midge_table_remove(&b->qos2_table, entry);
-    if (q->previous != 0) {
-        midge_qos2_at(b, q->previous)->next = q->next;
-    } else {
-        s->qos2 = q->next;
-    }
-    if (q->next != 0) {
-        midge_qos2_at(b, q->next)->previous = q->previous;
-    }
+    midge_list_unlink(&b->qos2, &s->qos2, QOS2_LINKS, entry);
     s->qos2_count--;
     midge_pool_give(&b->qos2, entry);
 }

@@ -1,17 +1,21 @@
 #include "subscriptions.h"
 
+#include "list.h"
 #include "topic.h"
 
 #define MIDGE_FILE MIDGE_FILE_SUBSCRIPTIONS
 
-static struct midge_filter_node *node_at(struct midge_subscriptions *subscriptions, midge_index node)
+enum { NODE_LINKS = offsetof(struct midge_subscription, node_next) };
+
+static struct midge_filter_node *node_at(const struct midge_subscriptions *subscriptions, midge_index node)
 {
-    return node == 0 ? &subscriptions->root : midge_pool_at(&subscriptions->tree.nodes, node);
+    return midge_pool_at(&subscriptions->tree.nodes, node);
 }
 
-static const struct midge_filter_node *node_of(const struct midge_subscriptions *subscriptions, midge_index node)
+/* The subscriptions of a node whose filter ends with #, or those whose filter does not. */
+static midge_index *list_of(struct midge_filter_node *n, bool multi)
 {
-    return node == 0 ? &subscriptions->root : midge_pool_at(&subscriptions->tree.nodes, node);
+    return multi ? &n->multi : &n->exact;
 }
 
 static bool is_character(const uint8_t *level, uint32_t size, char character)
@@ -33,7 +37,7 @@ static bool follow(const struct midge_subscriptions *subscriptions, struct midge
         if (is_character(level, size, '#')) {
             return true;
         }
-        midge_index child = is_character(level, size, '+') ? node_of(subscriptions, *node)->plus
+        midge_index child = is_character(level, size, '+') ? node_at(subscriptions, *node)->plus
                                                            : midge_tree_find(&subscriptions->tree, *node, level, size);
         if (child == 0) {
             return false;
@@ -53,8 +57,8 @@ midge_index midge_subscriptions_find(const struct midge_subscriptions *subscript
     if (first == 0 || !follow(subscriptions, filter, &node, &offset, &multi)) {
         return 0;
     }
-    const struct midge_filter_node *n = node_of(subscriptions, node);
-    midge_index on_node = multi ? n->multi : n->exact;
+    struct midge_filter_node *n = node_at(subscriptions, node);
+    midge_index on_node = *list_of(n, multi);
     midge_index of_session = first;
     while (on_node != 0) {
         const struct midge_subscription *a = midge_subscription_at(subscriptions, on_node);
@@ -115,13 +119,11 @@ midge_index midge_subscriptions_add(struct midge_subscriptions *subscriptions, m
     }
     midge_index subscription = midge_pool_take(&subscriptions->pool);
     struct midge_filter_node *n = node_at(subscriptions, node);
-    midge_index *head = multi ? &n->multi : &n->exact;
-    *midge_subscription_at(subscriptions, subscription) = (struct midge_subscription){
-        .session = session, .node = node, .node_next = *head, .state = state | (multi ? MIDGE_SUBSCRIPTION_MULTI : 0u)};
-    if (*head != 0) {
-        midge_subscription_at(subscriptions, *head)->node_previous = subscription;
-    }
-    *head = subscription;
+    struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
+    s->session = session;
+    s->node = node;
+    s->state = state | (multi ? MIDGE_SUBSCRIPTION_MULTI : 0u);
+    midge_list_push(&subscriptions->pool, list_of(n, multi), NODE_LINKS, subscription);
     n->tree.uses++;
     return subscription;
 }
@@ -131,16 +133,8 @@ void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge
     const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
     struct midge_filter_node *n = node_at(subscriptions, s->node);
     midge_index node = s->node;
-    if (s->node_previous != 0) {
-        midge_subscription_at(subscriptions, s->node_previous)->node_next = s->node_next;
-    } else if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
-        n->multi = s->node_next;
-    } else {
-        n->exact = s->node_next;
-    }
-    if (s->node_next != 0) {
-        midge_subscription_at(subscriptions, s->node_next)->node_previous = s->node_previous;
-    }
+    midge_index *list = list_of(n, (s->state & MIDGE_SUBSCRIPTION_MULTI) != 0);
+    midge_list_unlink(&subscriptions->pool, list, NODE_LINKS, subscription);
     n->tree.uses--;
     midge_pool_give(&subscriptions->pool, subscription);
     prune(subscriptions, node);
@@ -153,7 +147,7 @@ static uint32_t descend(struct midge_subscriptions *subscriptions, struct midge_
     midge_index node = (midge_index)at.node;
     uint32_t offset = at.offset;
     do {
-        const struct midge_filter_node *n = node_of(subscriptions, node);
+        const struct midge_filter_node *n = node_at(subscriptions, node);
         /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
         bool wild = node != 0 || topic.bytes[0] != '$';
         if (n->multi != 0 && wild) {
@@ -231,14 +225,14 @@ uint32_t midge_subscriptions_audit(const struct midge_subscriptions *subscriptio
         return MIDGE_PLACE;
     }
     uint32_t lists = 0;
-    if (!audit_list(subscriptions, subscriptions->root.exact, 0, &lists) ||
-        !audit_list(subscriptions, subscriptions->root.multi, 0, &lists) || subscriptions->root.exact != 0) {
+    const struct midge_filter_node *root = node_at(subscriptions, 0);
+    if (!audit_list(subscriptions, root->multi, 0, &lists) || root->exact != 0) {
         return MIDGE_PLACE;
     }
     uint32_t nodes = 0;
     const struct midge_table *table = &subscriptions->tree.table;
     for (midge_index i = midge_table_next(table, 0); i != 0; i = midge_table_next(table, i)) {
-        const struct midge_filter_node *n = node_of(subscriptions, i);
+        const struct midge_filter_node *n = node_at(subscriptions, i);
         uint32_t before = lists;
         if (++nodes > subscriptions->tree.nodes.used || !audit_list(subscriptions, n->exact, i, &lists) ||
             !audit_list(subscriptions, n->multi, i, &lists) || n->tree.uses < lists - before || n->tree.uses == 0) {

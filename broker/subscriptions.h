@@ -37,7 +37,6 @@ struct midge_walk {
 struct midge_subscriptions {
     struct midge_pool pool;
     struct midge_tree tree;
-    struct midge_filter_node root;
     struct midge_walk *stack; /* levels_max + 1 entries */
     uint32_t levels_max;
 };

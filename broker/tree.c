@@ -2,8 +2,11 @@
 
 void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed)
 {
-    MIDGE_ASSERT(tree->nodes.entry_size >= sizeof(struct midge_tree_node));
-    tree->table.pool = &tree->nodes;
+    struct midge_pool *nodes = &tree->nodes;
+    MIDGE_ASSERT(nodes->entry_size >= sizeof(struct midge_tree_node) && nodes->capacity > 0);
+    nodes->origin += nodes->entry_size;
+    nodes->capacity--;
+    tree->table.pool = nodes;
     tree->names = names;
     tree->seed = seed;
 }
@@ -44,9 +47,7 @@ midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const ui
     n->name = name;
     n->name_size = (uint16_t)size;
     midge_table_add(&tree->table, hash_of(tree, parent, level, size), node);
-    if (parent != 0) {
-        midge_tree_at(tree, parent)->uses++;
-    }
+    midge_tree_at(tree, parent)->uses++;
     return node;
 }
 
@@ -58,11 +59,9 @@ midge_index midge_tree_remove(struct midge_tree *tree, midge_index node)
     midge_table_remove(&tree->table, node);
     midge_names_release(tree->names, n->name);
     midge_pool_give(&tree->nodes, node);
-    if (parent != 0) {
-        struct midge_tree_node *p = midge_tree_at(tree, parent);
-        MIDGE_ASSERT(p->uses > 0);
-        p->uses--;
-    }
+    struct midge_tree_node *p = midge_tree_at(tree, parent);
+    MIDGE_ASSERT(p->uses > 0);
+    p->uses--;
     return parent;
 }
 

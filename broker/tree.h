@@ -1,5 +1,5 @@
 /* A tree of topic levels, whose children are all found by one hash over (parent, level). The subscriptions and the retained
- * messages each keep one, with nodes of their own that start with struct midge_tree_node. */
+ * messages each keep one, with nodes of their own that start with struct midge_tree_node. Node 0 is the root. */
 #ifndef MIDGE_TREE_H
 #define MIDGE_TREE_H
 
@@ -8,7 +8,7 @@
 
 struct midge_tree_node {
     midge_index bucket_next;
-    midge_index parent; /* 0: a child of the root */
+    midge_index parent;
     midge_index name;
     midge_index uses; /* its children, and whatever the owner counts: a node with none is to be removed */
     uint16_t name_size;
@@ -21,7 +21,8 @@ struct midge_tree {
     uint64_t seed;
 };
 
-/* Completes a tree that has its nodes and buckets, and is zeroed but for them. */
+/* Completes a tree that has its nodes and buckets, and is zeroed but for them. The first of the nodes becomes the root, which
+ * is entry 0 of the pool from now on. */
 void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed);
 
 static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tree, midge_index node)
@@ -29,7 +30,7 @@ static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tre
     return midge_pool_at(&tree->nodes, node);
 }
 
-/* Returns the child of `parent` (0: the root) with this level, 0 where there is none. */
+/* Returns the child of `parent` with this level, 0 where there is none. */
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size);
 
 /* Adds a child that is not there yet, zeroed behind its struct midge_tree_node, without uses, and counts it as a use of the

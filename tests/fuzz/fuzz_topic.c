@@ -65,11 +65,11 @@ static void house_begin(struct house *house, uint32_t levels_max, midge_index no
     house->subscriptions.stack = memory(levels_max + 1, sizeof(struct midge_walk));
     midge_pool_init(&house->subscriptions.pool, memory(TEXTS_MAX, sizeof(struct midge_subscription)), TEXTS_MAX,
                     sizeof(struct midge_subscription));
-    midge_pool_init(&house->subscriptions.tree.nodes, memory(nodes, sizeof(struct midge_filter_node)), nodes,
-                    sizeof(struct midge_filter_node));
+    midge_pool_init(&house->subscriptions.tree.nodes, memory(nodes + 1u, sizeof(struct midge_filter_node)),
+                    (midge_index)(nodes + 1), sizeof(struct midge_filter_node));
     house->subscriptions.tree.table.buckets = memory(nodes, sizeof(midge_index));
     midge_tree_init(&house->subscriptions.tree, &house->names, 2024);
-    midge_pool_init(&house->retained.tree.nodes, memory(nodes, sizeof(struct midge_topic_node)), nodes,
+    midge_pool_init(&house->retained.tree.nodes, memory(nodes + 1u, sizeof(struct midge_topic_node)), (midge_index)(nodes + 1),
                     sizeof(struct midge_topic_node));
     house->retained.tree.table.buckets = memory(nodes, sizeof(midge_index));
     midge_tree_init(&house->retained.tree, &house->names, 4202);
@@ -88,9 +88,9 @@ static void house_end(struct house *house)
     free(midge_pool_at(&house->names.chunks, 1));
     free(house->subscriptions.stack);
     free(midge_pool_at(&house->subscriptions.pool, 1));
-    free(midge_pool_at(&house->subscriptions.tree.nodes, 1));
+    free(midge_pool_at(&house->subscriptions.tree.nodes, 0));
     free(house->subscriptions.tree.table.buckets);
-    free(midge_pool_at(&house->retained.tree.nodes, 1));
+    free(midge_pool_at(&house->retained.tree.nodes, 0));
     free(house->retained.tree.table.buckets);
     free(midge_pool_at(&house->store.blocks, 1));
     for (uint32_t i = 0; i < house->count; i++) {

@@ -23,7 +23,7 @@ static void begin(struct fixture *f, midge_index count, midge_index nodes, midge
     f->subscriptions.stack = unit_memory((LEVELS + 1) * sizeof(struct midge_walk));
     size_t size = sizeof(struct midge_subscription);
     midge_pool_init(&f->subscriptions.pool, unit_memory(count * size), count, (uint32_t)size);
-    midge_pool_init(&f->subscriptions.tree.nodes, unit_memory(nodes * sizeof(struct midge_filter_node)), nodes,
+    midge_pool_init(&f->subscriptions.tree.nodes, unit_memory((nodes + 1u) * sizeof(struct midge_filter_node)), nodes + 1,
                     sizeof(struct midge_filter_node));
     f->subscriptions.tree.table.buckets = unit_memory(nodes * sizeof(midge_index));
     midge_tree_init(&f->subscriptions.tree, &f->names, 99);
@@ -34,14 +34,15 @@ static void finish(struct fixture *f)
     assert_int_equal(f->subscriptions.pool.used, 0);
     assert_int_equal(f->subscriptions.tree.nodes.used, 0);
     assert_int_equal(f->names.chunks.used, 0);
-    assert_int_equal(f->subscriptions.root.exact, 0);
-    assert_int_equal(f->subscriptions.root.multi, 0);
-    assert_int_equal(f->subscriptions.root.plus, 0);
+    const struct midge_filter_node *root = midge_pool_at(&f->subscriptions.tree.nodes, 0);
+    assert_int_equal(root->exact, 0);
+    assert_int_equal(root->multi, 0);
+    assert_int_equal(root->plus, 0);
     assert_int_equal(midge_subscriptions_audit(&f->subscriptions), 0);
     free(midge_pool_at(&f->names.chunks, 1));
     free(f->subscriptions.stack);
     free(midge_pool_at(&f->subscriptions.pool, 1));
-    free(midge_pool_at(&f->subscriptions.tree.nodes, 1));
+    free(midge_pool_at(&f->subscriptions.tree.nodes, 0));
     free(f->subscriptions.tree.table.buckets);
 }
 

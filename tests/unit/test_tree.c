@@ -21,12 +21,12 @@ struct fixture {
 
 static void begin(struct fixture *f, midge_index nodes, midge_index chunks)
 {
-    f->nodes = unit_memory(nodes * sizeof(struct node));
+    f->nodes = unit_memory((nodes + 1u) * sizeof(struct node));
     f->buckets = unit_memory(nodes * sizeof(midge_index));
     f->chunks = unit_memory(chunks * 12u);
     midge_pool_init(&f->names.chunks, f->chunks, chunks, 12);
     f->tree = (struct midge_tree){0};
-    midge_pool_init(&f->tree.nodes, f->nodes, nodes, sizeof(struct node));
+    midge_pool_init(&f->tree.nodes, f->nodes, nodes + 1, sizeof(struct node));
     f->tree.table.buckets = f->buckets;
     midge_tree_init(&f->tree, &f->names, 4711);
 }
@@ -91,9 +91,9 @@ static void a_level_is_a_child_of_its_parent_alone(void **state)
     assert_path(&f, empty, "", 1);
     assert_path(&f, empty_empty, "/", 2);
     assert_path(&f, lengthy, "a/a/a level that takes a number of chunks", 3);
-    assert_int_equal(f.nodes[a - 1].tree.uses, 1);
-    assert_int_equal(f.nodes[aa - 1].tree.uses, 1);
-    assert_int_equal(f.nodes[lengthy - 1].tree.uses, 0);
+    assert_int_equal(f.nodes[a].tree.uses, 1);
+    assert_int_equal(f.nodes[aa].tree.uses, 1);
+    assert_int_equal(f.nodes[lengthy].tree.uses, 0);
     assert_int_equal(midge_tree_remove(&f.tree, lengthy), aa);
     assert_int_equal(midge_tree_remove(&f.tree, aa), a);
     assert_int_equal(midge_tree_remove(&f.tree, a), 0);
@@ -112,10 +112,10 @@ static void a_node_used_again_starts_from_zero(void **state)
         midge_index node = add(&f, 0, "x");
         assert_int_equal(node, 1);
         for (uint32_t i = 0; i < 3; i++) {
-            assert_int_equal(f.nodes[0].own[i], 0);
-            f.nodes[0].own[i] = 0xffffffff;
+            assert_int_equal(f.nodes[1].own[i], 0);
+            f.nodes[1].own[i] = 0xffffffff;
         }
-        assert_int_equal(f.nodes[0].tree.uses, 0);
+        assert_int_equal(f.nodes[1].tree.uses, 0);
         midge_tree_remove(&f.tree, node);
     }
     finish(&f);
@@ -131,7 +131,7 @@ static void dry_pools_change_nothing(void **state)
     uint32_t chunks = f.names.chunks.used;
     assert_int_equal(add(&f, a, "c"), 0);
     assert_int_equal(f.names.chunks.used, chunks);
-    assert_int_equal(f.nodes[a - 1].tree.uses, 1);
+    assert_int_equal(f.nodes[a].tree.uses, 1);
     midge_tree_remove(&f.tree, b);
     midge_tree_remove(&f.tree, a);
     finish(&f);
@@ -140,7 +140,7 @@ static void dry_pools_change_nothing(void **state)
     a = add(&f, 0, "a");
     assert_int_equal(add(&f, a, "b"), 0);
     assert_int_equal(f.tree.nodes.used, 1);
-    assert_int_equal(f.nodes[a - 1].tree.uses, 0);
+    assert_int_equal(f.nodes[a].tree.uses, 0);
     midge_index empty = add(&f, a, ""); /* takes no chunk */
     assert_int_not_equal(empty, 0);
     midge_tree_remove(&f.tree, empty);

@@ -28,7 +28,7 @@ static int begin(void **state)
     midge_pool_init(&names.chunks, unit_memory(NODES * 16u), NODES, 16);
     midge_pool_init(&store.blocks, unit_memory(BLOCKS * 64u), BLOCKS, 64);
     retained = (struct midge_retained){.store = &store};
-    midge_pool_init(&retained.tree.nodes, unit_memory(NODES * sizeof(struct midge_topic_node)), NODES,
+    midge_pool_init(&retained.tree.nodes, unit_memory((NODES + 1u) * sizeof(struct midge_topic_node)), NODES + 1u,
                     sizeof(struct midge_topic_node));
     retained.tree.table.buckets = unit_memory(NODES * sizeof(midge_index));
     midge_tree_init(&retained.tree, &names, 2024);
@@ -47,7 +47,7 @@ static int finish(void **state)
                  midge_retained_audit(&retained) == 0;
     free(midge_pool_at(&names.chunks, 1));
     free(midge_pool_at(&store.blocks, 1));
-    free(midge_pool_at(&retained.tree.nodes, 1));
+    free(midge_pool_at(&retained.tree.nodes, 0));
     free(retained.tree.table.buckets);
     return clean ? 0 : -1;
 }

@@ -28,7 +28,7 @@ static int begin(void **state)
     subscriptions.stack = unit_memory((ENUMERATION_LEVELS + 1) * sizeof(struct midge_walk));
     midge_pool_init(&subscriptions.pool, unit_memory(ENUMERATION_MAX * sizeof(struct midge_subscription)), ENUMERATION_MAX,
                     sizeof(struct midge_subscription));
-    midge_pool_init(&subscriptions.tree.nodes, unit_memory(NODES * sizeof(struct midge_filter_node)), NODES,
+    midge_pool_init(&subscriptions.tree.nodes, unit_memory((NODES + 1u) * sizeof(struct midge_filter_node)), NODES + 1u,
                     sizeof(struct midge_filter_node));
     subscriptions.tree.table.buckets = unit_memory(NODES * sizeof(midge_index));
     midge_tree_init(&subscriptions.tree, &names, 2024);
@@ -43,7 +43,7 @@ static int finish(void **state)
     free(midge_pool_at(&names.chunks, 1));
     free(subscriptions.stack);
     free(midge_pool_at(&subscriptions.pool, 1));
-    free(midge_pool_at(&subscriptions.tree.nodes, 1));
+    free(midge_pool_at(&subscriptions.tree.nodes, 0));
     free(subscriptions.tree.table.buckets);
     return clean ? 0 : -1;
 }
