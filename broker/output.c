@@ -80,9 +80,8 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
         memcpy(to, l.head + offset, at - offset);
     }
     if (at < end) {
-        uint32_t from = body_offset(&l, at);
         struct midge_reader body;
-        midge_reader_resume(&body, &b->store, d->message, &block, from, from);
+        midge_reader_resume(&body, &b->store, d->message, block, body_offset(&l, at));
         if (at < l.cut && l.cut < end) {
             midge_reader_copy(&body, to + (at - offset), l.cut - at);
             midge_reader_skip(&body, CUT_SIZE);
@@ -246,10 +245,8 @@ static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32
     }
     if (d->message != 0) {
         midge_index block = c->output_offset == 0 ? d->message : c->output_block;
-        struct midge_reader reader;
-        uint32_t from = c->output_offset == 0 ? 0 : body_offset(&l, c->output_offset);
-        midge_reader_resume(&reader, &b->store, d->message, &block, from, body_offset(&l, c->output_offset + sent));
-        c->output_block = block;
+        c->output_block =
+            midge_store_block(&b->store, block, body_offset(&l, c->output_offset), body_offset(&l, c->output_offset + sent));
     }
     c->output_offset += sent;
     return 0;

@@ -19,11 +19,11 @@ static uint32_t offset_in_block(const struct midge_store *store, uint32_t offset
                          : (uint32_t)sizeof(midge_index) + (offset - head) % block_room(store);
 }
 
-/* The offset in the body of the first byte of the block that holds `offset`. */
-static uint32_t block_start(const struct midge_store *store, uint32_t offset)
+/* How many blocks lie before the one with that byte. */
+static uint32_t blocks_before(const struct midge_store *store, uint32_t offset)
 {
     uint32_t head = head_room(store);
-    return offset < head ? 0 : offset - (offset - head) % block_room(store);
+    return offset < head ? 0 : 1 + (offset - head) / block_room(store);
 }
 
 static uint8_t *block_at(const struct midge_store *store, midge_index block)
@@ -41,8 +41,15 @@ _Static_assert(offsetof(struct midge_message, next) == 0, "the link comes first"
 
 uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size)
 {
-    uint32_t head = head_room(store);
-    return size <= head ? 1 : 1 + (size - head + block_room(store) - 1) / block_room(store);
+    return size == 0 ? 1 : 1 + blocks_before(store, size - 1);
+}
+
+midge_index midge_store_block(const struct midge_store *store, midge_index block, uint32_t from, uint32_t to)
+{
+    for (uint32_t steps = blocks_before(store, to) - blocks_before(store, from); steps > 0; steps--) {
+        block = *block_next(store, block);
+    }
+    return block;
 }
 
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks)
@@ -62,18 +69,10 @@ midge_index midge_store_begin(struct midge_store *store)
     return message;
 }
 
-/* Where in the last block of a body of `size` bytes the next one goes; the end of the block where it is full. */
-static uint32_t end_in_block(const struct midge_store *store, uint32_t size)
-{
-    uint32_t head = head_room(store);
-    return size <= head ? (uint32_t)sizeof(struct midge_message) + size
-                        : (uint32_t)sizeof(midge_index) + 1 + (size - head - 1) % block_room(store);
-}
-
 void midge_store_append(struct midge_store *store, midge_index message, midge_index *tail, const uint8_t *bytes, uint32_t size)
 {
     struct midge_message *m = midge_message_at(store, message);
-    uint32_t at = end_in_block(store, m->size);
+    uint32_t at = m->size == 0 ? (uint32_t)sizeof(*m) : offset_in_block(store, m->size - 1) + 1;
     m->size += size;
     while (size > 0) {
         if (at == store->blocks.entry_size) {
@@ -105,10 +104,7 @@ void midge_store_truncate(struct midge_store *store, midge_index message, uint32
 {
     struct midge_message *m = midge_message_at(store, message);
     MIDGE_ASSERT(size <= m->size);
-    midge_index last = message;
-    for (uint32_t blocks = midge_store_blocks(store, size); blocks > 1; blocks--) {
-        last = *block_next(store, last);
-    }
+    midge_index last = midge_store_block(store, message, 0, size == 0 ? 0 : size - 1);
     free_chain(store, *block_next(store, last));
     *block_next(store, last) = 0;
     m->size = size;
@@ -149,33 +145,19 @@ void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32
 
 void midge_reader_message(struct midge_reader *reader, const struct midge_store *store, midge_index message, uint32_t offset)
 {
-    midge_index block = message;
-    midge_reader_resume(reader, store, message, &block, 0, offset);
+    midge_reader_resume(reader, store, message, message, 0);
+    midge_reader_skip(reader, offset);
 }
 
-void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index *block,
-                         uint32_t block_offset, uint32_t offset)
+void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index block,
+                         uint32_t offset)
 {
-    uint32_t size = midge_message_at(store, message)->size;
-    MIDGE_ASSERT(block_offset <= offset && offset <= size);
-    reader->store = store;
-    reader->run = NULL;
-    reader->run_size = 0;
-    reader->size = size - offset;
-    reader->next = 0;
-    if (offset == size) {
-        return;
-    }
-    uint32_t start = block_start(store, block_offset);
-    uint32_t target = block_start(store, offset);
-    while (start < target) {
-        start = start == 0 ? head_room(store) : start + block_room(store);
-        *block = *block_next(store, *block);
-    }
     uint32_t at = offset_in_block(store, offset);
-    reader->run = block_at(store, *block) + at;
+    reader->store = store;
+    reader->size = midge_message_at(store, message)->size - offset;
+    reader->run = block_at(store, block) + at;
     reader->run_size = midge_min(store->blocks.entry_size - at, reader->size);
-    reader->next = *block_next(store, *block);
+    reader->next = *block_next(store, block);
 }
 
 /* Moves on by `size` bytes of the run, which has them, and to the next block where the run is used up. */

@@ -40,6 +40,9 @@ struct midge_store {
 /* Blocks that a body of `size` bytes takes; at least 1. */
 uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size);
 
+/* The block of a message that holds the byte at `to`, counted on from the one which holds the byte at `from`. */
+midge_index midge_store_block(const struct midge_store *store, midge_index block, uint32_t from, uint32_t to);
+
 /* Bytes of body that `blocks` blocks hold; 0 for 0. */
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks);
 
@@ -108,10 +111,9 @@ void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32
 /* Reads a message from `offset` on. */
 void midge_reader_message(struct midge_reader *reader, const struct midge_store *store, midge_index message, uint32_t offset);
 
-/* As midge_reader_message, starting from a block of the message which is known to hold the byte at or before `offset`:
- * *block holds byte `block_offset`, and is moved on to the block of byte `offset`. */
-void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index *block,
-                         uint32_t block_offset, uint32_t offset);
+/* The same with the block that holds the byte at `offset`. */
+void midge_reader_resume(struct midge_reader *reader, const struct midge_store *store, midge_index message, midge_index block,
+                         uint32_t offset);
 
 /* These need that many bytes to be left. */
 uint8_t midge_reader_u8(struct midge_reader *reader);

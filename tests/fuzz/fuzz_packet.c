@@ -205,7 +205,8 @@ static void check_readers(const struct chunks *chunks, uint32_t offset, struct s
             midge_reader_skip(&reader, count);
         } else if (steps.bytes[i] % 4 == 1) {
             struct midge_reader resumed;
-            midge_reader_resume(&resumed, &chunks->store, chunks->message, &block, block_offset, offset + at);
+            block = midge_store_block(&chunks->store, block, block_offset, offset + at);
+            midge_reader_resume(&resumed, &chunks->store, chunks->message, block, offset + at);
             block_offset = offset + at;
             REQUIRE(resumed.size == reader.size);
             midge_reader_copy(&resumed, copy, count);
