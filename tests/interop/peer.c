@@ -127,6 +127,22 @@ void peer_wait_below(struct peer *peer, const int *value, int limit, const char 
     pthread_mutex_unlock(&peer->mutex);
 }
 
+void peer_acknowledged(struct peer *peer)
+{
+    pthread_mutex_lock(&peer->mutex);
+    peer->pending--;
+    pthread_cond_broadcast(&peer->changed);
+    pthread_mutex_unlock(&peer->mutex);
+}
+
+void peer_take_place(struct peer *peer)
+{
+    peer_wait_below(peer, &peer->pending, peer->window, "an acknowledgement");
+    pthread_mutex_lock(&peer->mutex);
+    peer->pending++;
+    pthread_mutex_unlock(&peer->mutex);
+}
+
 void peer_wait_lost(struct peer *peer)
 {
     struct timespec until = deadline();

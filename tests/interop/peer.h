@@ -68,8 +68,8 @@ struct peer {
     int socket;   /* of the connection, for peer_cut */
     void *client; /* MQTTClient or MQTTAsync */
     char *client_id;
-    /* For peer_async.c: what the callbacks report. */
-    int pending, window, result, granted;
+    int pending, window;       /* messages sent and not acknowledged, and how many may be */
+    int result, granted;       /* for peer_async.c: what the callbacks report */
     struct peer *next_retired; /* for peer_sync.c */
 };
 
@@ -123,6 +123,9 @@ struct peer *peer_init(const char *client_id);
 void peer_destroy(struct peer *peer);
 void peer_arrived(struct peer *peer, const char *topic, size_t topic_size, const struct message *from);
 void peer_lost(struct peer *peer);
+void peer_acknowledged(struct peer *peer);
+/* Waits until one more message may be on its way, and counts it. */
+void peer_take_place(struct peer *peer);
 /* Tells OpenSSL the shared key of the settings; returns its size. It is used with the cipher that the smallest boards have. */
 #define PEER_PSK_CIPHER "PSK-AES128-CCM8"
 unsigned peer_shared_key(const char *hint, char *identity, unsigned identity_size, unsigned char *key, unsigned key_size,

@@ -73,11 +73,7 @@ static void on_failure(void *context, MQTTAsync_failureData *data)
 static void on_sent(void *context, MQTTAsync_successData *data)
 {
     (void)data;
-    struct peer *peer = context;
-    pthread_mutex_lock(&peer->mutex);
-    peer->pending--;
-    pthread_cond_broadcast(&peer->changed);
-    pthread_mutex_unlock(&peer->mutex);
+    peer_acknowledged(context);
 }
 
 static void on_send_failure(void *context, MQTTAsync_failureData *data)
@@ -201,10 +197,7 @@ void peer_send(struct peer *peer, const char *topic, const void *payload, size_t
     message.payloadlen = (int)size;
     message.qos = qos;
     message.retained = retain;
-    peer_wait_below(peer, &peer->pending, peer->window, "an acknowledgement");
-    pthread_mutex_lock(&peer->mutex);
-    peer->pending++;
-    pthread_mutex_unlock(&peer->mutex);
+    peer_take_place(peer);
     int error = MQTTAsync_sendMessage(peer->client, topic, &message, &options);
     CHECK(error == MQTTASYNC_SUCCESS, "%s: publishing to %s: %d", peer->client_id, topic, error);
 }

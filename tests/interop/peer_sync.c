@@ -1,4 +1,5 @@
-/* A peer by Paho's synchronous library, MQTTClient. */
+/* A peer by Paho's synchronous library, MQTTClient. The library looks only ten times in a second whether a message was
+ * acknowledged, or whether there is room for one more: `pending` counts those sent and not acknowledged, and tells at once. */
 #include "peer.h"
 
 #include <MQTTClient.h>
@@ -6,6 +7,9 @@
 #include <string.h>
 
 const char *const library = "MQTTClient";
+
+/* Messages on their way at once, unless a case wants fewer: what the library takes by itself. */
+enum { WINDOW = 10 };
 
 static int present;          /* peers that were made and not freed */
 static struct peer *retired; /* freed, but not yet destroyed */
@@ -29,13 +33,19 @@ static void connection_lost(void *context, char *cause)
     peer_lost(context);
 }
 
+static void delivered(void *context, MQTTClient_deliveryToken token)
+{
+    (void)token;
+    peer_acknowledged(context);
+}
+
 struct peer *peer_new(const char *client_id)
 {
     struct peer *peer = peer_init(client_id);
     present++;
     int error = MQTTClient_create(&peer->client, settings.uri, client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL);
     CHECK(error == MQTTCLIENT_SUCCESS, "MQTTClient_create: %d", error);
-    error = MQTTClient_setCallbacks(peer->client, peer, connection_lost, message_arrived, NULL);
+    error = MQTTClient_setCallbacks(peer->client, peer, connection_lost, message_arrived, delivered);
     CHECK(error == MQTTCLIENT_SUCCESS, "MQTTClient_setCallbacks: %d", error);
     return peer;
 }
@@ -65,9 +75,8 @@ int peer_connect(struct peer *peer, const struct how *how)
     options.keepAliveInterval = how->keepalive_s > 0 ? how->keepalive_s : 60;
     options.reliable = 0; /* More than one message on its way at once. */
     options.connectTimeout = DEADLINE_S;
-    if (how->inflight > 0) {
-        options.maxInflightMessages = how->inflight;
-    }
+    peer->window = how->inflight > 0 ? how->inflight : WINDOW;
+    options.maxInflightMessages = peer->window;
     if (how->will != NULL) {
         will.topicName = how->will->topic;
         will.message = how->will->payload;
@@ -129,12 +138,16 @@ void peer_send(struct peer *peer, const char *topic, const void *payload, size_t
     message.payloadlen = (int)size;
     message.qos = qos;
     message.retained = retain;
+    if (qos > 0) {
+        peer_take_place(peer);
+    }
     int error = MQTTClient_publishMessage(peer->client, topic, &message, NULL);
     CHECK(error == MQTTCLIENT_SUCCESS, "%s: publishing to %s: %d", peer->client_id, topic, error);
 }
 
 void peer_flush(struct peer *peer)
 {
+    peer_wait_below(peer, &peer->pending, 1, "the last acknowledgement");
     MQTTClient_deliveryToken *tokens = NULL;
     int error = MQTTClient_getPendingDeliveryTokens(peer->client, &tokens);
     CHECK(error == MQTTCLIENT_SUCCESS, "%s: MQTTClient_getPendingDeliveryTokens: %d", peer->client_id, error);
