@@ -237,15 +237,14 @@ static bool drop_replay(struct world *w, const struct record *record, uint32_t s
     return true;
 }
 
-/* Where QoS 0 messages are kept, one that still stands in the queue is lost only if its first bytes were offered without the
- * whole topic, which the oracle does not see: a retained message of the same kind is likelier to be the one. */
+/* Where QoS 0 messages are kept, one that stands in the queue is lost only if a part of it was encoded. */
 static void drop_cut(struct world *w, const struct record *record, uint32_t session)
 {
     struct session *s = &w->sessions[session];
     bool kept = w->scenario.config.policy.queue_qos0;
     uint32_t delivery = 0;
     for (uint32_t i = 0; i < 4 && delivery == 0; i++) {
-        if (i == 3 && kept && drop_replay(w, record, session)) {
+        if (i == 3 && kept && !s->unseen && drop_replay(w, record, session)) {
             return;
         }
         delivery = find_delivery(w, &s->queue, record, i < 2 ? SENDING : QUEUED, i % 2 == 0, true);
@@ -356,6 +355,7 @@ void oracle_session_settle(struct world *w, uint32_t session)
 {
     struct session *s = &w->sessions[session];
     bool keep = !s->clean && w->scenario.config.policy.queue_qos0;
+    s->unseen = false;
     for (uint32_t i = s->queue.head; i != 0; i = delivery_at(w, i)->next) {
         const struct delivery *d = delivery_at(w, i);
         if (s->clean || (d->qos == 0 && (!keep || d->state == SENDING))) {

@@ -285,10 +285,12 @@ static void fail_bytes(struct world *w, const struct link *link, const char *why
     fail(w, "%s is sent bytes that are no packet of a server: %s", say_link(w, link), why);
 }
 
-/* Messages that were encoded, but not taken yet: they are not in the queue any more. The last may be cut off in its payload. */
+/* Messages that were encoded, but not taken yet, or in part: they are not in the queue any more. The last may be cut off
+ * anywhere. */
 static void note_offered(struct world *w, struct link *link, const uint8_t *bytes, size_t size)
 {
     struct session *s = &w->sessions[link->login.session];
+    s->unseen = false;
     for (bool first = true; size > 0; first = false) {
         struct decoded packet;
         struct decoded_start start;
@@ -296,8 +298,10 @@ static void note_offered(struct world *w, struct link *link, const uint8_t *byte
         bool whole = decode(&packet, bytes, size, &why) == DECODE_DONE;
         decode_start(&start, bytes, size);
         bool known = first && link->begun != 0;
-        if (start.fields.type == PUBLISH && !start.fields.retain && !start.fields.dup && !known && start.topic_known > 0 &&
-            start.topic_known == start.fields.topic.size) {
+        bool live = start.fields.type == PUBLISH && !start.fields.retain && !start.fields.dup && !known;
+        bool topic_known = start.topic_known > 0 && start.topic_known == start.fields.topic.size;
+        s->unseen = live && !topic_known;
+        if (live && topic_known) {
             uint32_t topic = topics_find(&w->topics, start.fields.topic.bytes, start.fields.topic.size);
             uint32_t i = s->queue.head;
             while (i != 0 &&
@@ -342,7 +346,7 @@ void oracle_sent(struct world *w, struct link *link, const uint8_t *bytes, size_
         }
         break;
     }
-    if (link->state == LINK_ACCEPTED && sent < offered) {
+    if (link->state == LINK_ACCEPTED) {
         note_offered(w, link, in->data + in->begin, bytes_size(in));
     }
     in->end = in->begin + done; /* what was offered and not taken is forgotten */

@@ -211,6 +211,7 @@ struct session {
     struct delivery_list queue;  /* in the order of arrival */
     struct delivery_list flight; /* QoS 1 and 2, in the order in which they were first sent */
     struct partial partial;
+    bool unseen;      /* one of the queue was encoded, in part, too little to tell which */
     bool settling;    /* its connection ended in the current call */
     uint32_t replays; /* list, in the order of the subscriptions; 0: none */
     uint32_t replays_last;
