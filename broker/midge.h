@@ -286,10 +286,10 @@ enum midge_action {
     X(CONNECT_TIMEOUT, "sent no CONNECT in time", "connect_timeout")                                                           \
     X(CONNECT_CROWDED, "sent no CONNECT while others wanted to connect", "limit_handshakes")                                   \
     X(TAKEN_OVER, "session taken over by a new connection", "MQTT-3.1.4-2")                                                    \
-    X(SLOW_READER, "queue full and reads too slowly", "overflow_qos12")                                                        \
+    X(SLOW_READER, "queue full and reads too slowly", "overflow_qos0, overflow_qos12")                                         \
     X(ASSEMBLY_TIMEOUT, "held a half-sent packet while others waited", "assembly_timeout")                                     \
-    X(NO_ROOM, "waited too long for room for its PUBLISH", "overflow_wait")                                                    \
-    X(REFUSED_BY_SUBSCRIBER, "a subscriber's queue is full and the policy is to refuse", "overflow_qos12")                     \
+    X(NO_ROOM, "waited too long for room for its PUBLISH", "overflow_wait, limit_blocks, limit_deliveries")                    \
+    X(REFUSED_BY_SUBSCRIBER, "a subscriber's queue is full and the policy is to refuse", "overflow_qos12, overflow_offline")   \
     X(QOS2_FULL, "too many QoS 2 messages not released", "limit_qos2_identifiers")                                             \
     /* broken rules of the protocol */                                                                                         \
     X(HEADER_FLAGS, "reserved flags of the fixed header are wrong", "MQTT-2.2.2-2")                                            \
@@ -317,31 +317,33 @@ enum midge_action {
     X(PROTOCOL_LEVEL, "protocol level not supported", "MQTT-3.1.2-2")                                                          \
     X(CLIENT_ID_EMPTY, "empty client identifier needs clean session", "MQTT-3.1.3-8")                                          \
     X(CLIENT_ID_SIZE, "client identifier too long", "limit_client_id_size")                                                    \
-    X(CLIENTS_FULL, "too many clients", "max_connections")                                                                     \
+    X(CLIENTS_FULL, "too many clients", "max_connections, global_max_connections")                                             \
     X(SESSIONS_FULL, "too many sessions", "limit_sessions")                                                                    \
     X(NAMES_FULL, "no room for the client identifier", "limit_names")                                                          \
     X(WILL_FULL, "no room for the will", "limit_blocks")                                                                       \
     X(NOT_AUTHENTICATED, "bad user name or password, or not authorized", "allow_anonymous, password_file")                     \
     /* sizes that a server may enforce */                                                                                      \
-    X(PACKET_SIZE, "packet too large", "max_packet_size")                                                                      \
+    X(PACKET_SIZE, "packet too large", "max_packet_size, limit_blocks")                                                        \
     X(TOPIC_LEVELS, "topic or filter has too many levels", "limit_topic_levels")                                               \
     X(SCRATCH, "strings too long to be put together", "limit_scratch_size")                                                    \
     /* refusals in a SUBACK */                                                                                                 \
     X(SUBSCRIBE_DENIED, "subscription denied", "acl_file")                                                                     \
     X(SUBSCRIPTIONS_FULL, "no room for the subscription", "limit_subscriptions, limit_filter_nodes, limit_names")              \
     /* lost messages */                                                                                                        \
-    X(QUEUE_FULL, "queue full", "max_queued_messages")                                                                         \
-    X(QUEUE_FULL_OFFLINE, "queue of an absent client full", "overflow_offline")                                                \
-    X(QUEUE_FULL_OLDEST, "oldest message made room in a full queue", "max_queued_messages")                                    \
+    X(QUEUE_FULL, "queue full", "max_queued_messages, max_queued_bytes, limit_deliveries, limit_blocks")                       \
+    X(QUEUE_FULL_OFFLINE, "queue of an absent client full",                                                                    \
+      "max_queued_messages, max_queued_bytes, limit_deliveries, limit_blocks")                                                 \
+    X(QUEUE_FULL_OLDEST, "oldest message made room in a full queue",                                                           \
+      "max_queued_messages, max_queued_bytes, limit_deliveries, limit_blocks")                                                 \
     X(QOS0_OFFLINE, "QoS 0 message for an absent client", "queue_qos0_messages")                                               \
     X(QOS0_CUT, "connection ended before a QoS 0 message was sent", "MQTT-4.3.1")                                              \
-    X(QOS0_WAIT, "no room for a QoS 0 message in time", "overflow_wait")                                                       \
+    X(QOS0_WAIT, "no room for a QoS 0 message in time", "overflow_wait, limit_blocks, limit_deliveries")                       \
     X(WRITE_DENIED, "publishing denied", "acl_file, or $SYS")                                                                  \
     X(READ_DENIED, "delivery denied", "acl_file")                                                                              \
     X(RETAINED_FULL, "no room to retain the message",                                                                          \
-      "limit_retained_messages, limit_retained_bytes, limit_topic_nodes, limit_names")                                         \
-    X(WILL_DROPPED, "no room for the will in time", "overflow_wait")                                                           \
-    X(INTERNAL_DROPPED, "no room for a message of the broker itself", "limit_blocks")                                          \
+      "limit_retained_messages, limit_retained_bytes, limit_topic_nodes, limit_names, limit_blocks")                           \
+    X(WILL_DROPPED, "no room for the will in time", "overflow_wait, limit_blocks, limit_deliveries")                           \
+    X(INTERNAL_DROPPED, "no room for a message of the broker itself", "limit_blocks, limit_deliveries")                        \
     X(SESSION_EXPIRED, "session expired", "persistent_client_expiration")                                                      \
     X(SESSION_EVICTED, "session of an absent client made room", "limit_sessions")                                              \
     X(SESSION_CLEAN, "session discarded by clean session", "MQTT-3.1.2-6")

@@ -19,7 +19,7 @@ enum midge_log_level {
 };
 
 /* Enough for the longest line: three escaped strings of a peer and the words around them. */
-#define MIDGE_LOG_LINE_SIZE 1024u
+#define MIDGE_LOG_LINE_SIZE 1088u
 
 enum midge_log_level midge_log_level(const struct midge_log *record);
 

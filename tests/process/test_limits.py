@@ -3,11 +3,12 @@
 import os
 import re
 import resource
+import signal
 import time
 
 import case
 import wire
-from case import OPTIONS, Case, run
+from case import OPTIONS, Case, run, wait_until
 
 # For each option that sets memory aside: the row of the table of memory, and the value with which its number differs.
 MEMORY = {
@@ -99,9 +100,15 @@ class TestWhoConnects(Case):
         self.client("late").ping()
 
     def test_connect_timeout(self):
-        self.start("connect_timeout 100ms")
+        self.start("connect_timeout 1h")
+        early = self.raw()
+        self.client("another").ping()
+        self.write("listener 0 127.0.0.1", "connect_timeout 100ms")
+        self.midge.signal(signal.SIGHUP)
+        self.midge.wait_log("Reload: the configuration was read again")
         self.assertEqual([], self.raw().expect_close())
         self.midge.wait_log("Client <unknown> at .* disconnected: sent no CONNECT in time .*connect_timeout")
+        self.assertEqual(0, early.connect("early")[1])
 
     def test_allow_zero_length_clientid(self):
         self.start()
@@ -244,28 +251,21 @@ class TestMessages(Case):
             sender.publish("t", str(number) * 100, 1)
         receiver = self.client("receiver", clean=False)
         got = []
-        receiver.send(wire.packet(wire.PINGREQ, 0))
         while True:
-            found = receiver.receive()
-            if found.type == wire.PINGRESP and len(got) == self.expected:
+            receiver.ping()
+            receiver.ping()  # the first may have been answered before the message that follows an acknowledgement
+            if not receiver.held:
                 return got
-            if found.type == wire.PUBLISH:
-                message = receiver._message(found)
-                receiver.acknowledge(message)
-                got.append(int(message.payload[:1]))
-            if found.type == wire.PINGRESP or len(got) == self.expected:
-                receiver.send(wire.packet(wire.PINGREQ, 0))
+            got.append(int(receiver.receive_publish().payload[:1]))
 
     def test_max_queued_messages_and_overflow_offline(self):
-        self.expected = 4
         newest = self.offline("max_queued_messages 4", "overflow_offline drop_newest")
-        self.assertEqual([0, 1, 2, 3], newest[:4])
+        self.assertEqual([0, 1, 2, 3], newest)
         self.midge.wait_log("Message for receiver dropped, topic \"t\", payload of 100 bytes: .*queue")
         oldest = self.offline("max_queued_messages 4", "overflow_offline drop_oldest")
-        self.assertEqual([6, 7, 8, 9], oldest[-4:])
+        self.assertEqual([6, 7, 8, 9], oldest)
 
     def test_max_queued_bytes(self):
-        self.expected = 3
         self.assertEqual([0, 1, 2], self.offline("max_queued_bytes 350", "overflow_offline drop_newest"))
 
     def test_queue_qos0_messages(self):
@@ -321,6 +321,7 @@ class TestOverflow(Case):
         self.receiver, self.sender = self.client("receiver"), self.client("sender")
         self.receiver.subscribe(("t", 1))
         self.sender.send(b"".join(wire.publish_packet("t", str(number), 1, number + 1) for number in range(6)))
+        self.start_clock()
 
     def test_overflow_qos12_that_drops(self):
         for waits in self.WAITS:
@@ -329,13 +330,13 @@ class TestOverflow(Case):
                 self.assertEqual([wire.PUBACK] * 6, [self.sender.receive().type for _ in range(6)])
                 self.assertEqual(expected, [int(self.receiver.receive_publish().payload) for _ in range(3)])
                 self.assert_silent(self.receiver)
-                self.midge.wait_log(f'Message for receiver dropped, topic "t", payload of 1 bytes: {words}')
+                self.wait_log_before_clock(f'Message for receiver dropped, topic "t", payload of 1 bytes: {words}')
 
     def test_overflow_qos12_that_disconnects(self):
         self.behind("overflow_qos12 disconnect", *self.WAITS[0])
         self.assertEqual([wire.PUBACK] * 6, [self.sender.receive().type for _ in range(6)])
         self.assertEqual([wire.PUBLISH], [packet.type for packet in self.receiver.expect_close()])
-        self.midge.wait_log("Client receiver .* disconnected: queue full and reads too slowly .*overflow_qos12")
+        self.wait_log_before_clock("Client receiver .* disconnected: queue full and reads too slowly .*overflow_qos12")
         self.behind("overflow_qos12 refuse", *self.WAITS[0])
         self.assertLessEqual([packet.type for packet in self.sender.expect_close()], [wire.PUBACK] * 3)
         self.midge.wait_log("Client sender .* disconnected: a subscriber's queue is full and the policy is to refuse")
@@ -365,10 +366,105 @@ class TestOverflow(Case):
         for client in (half, other):
             client.send(packet[:3000])
             third.ping()
+        self.start_clock()
         self.assertEqual([], half.expect_close())
         other.send(packet[3000:])
         self.assertEqual(wire.PUBACK, other.receive().type)
-        self.midge.wait_log("Client half at .* disconnected: held a half-sent packet while others waited .*assembly_timeout")
+        self.wait_log_before_clock("Client half at .* disconnected: held a half-sent packet while others waited "
+                                   ".*assembly_timeout")
+
+
+class TestPools(Case):
+    """What happens when a pool has run out: who is told what, and which options the log names."""
+
+    PACKET = wire.publish_packet("t", b"x" * 6000, 1, 1)
+
+    @staticmethod
+    def code_of(client, name, will):
+        return client.connect(name, will=will)[1]
+
+    def test_limit_names(self):
+        """A client identifier needs chunks; longer chunks hold more."""
+        self.start("limit_names 8", "sys_interval 0")
+        self.assertEqual([3, 0], [self.code("x" * size) for size in (200, 20)])
+        self.midge.wait_log("Client x+ at .* refused with return code 3: no room for the client identifier .*limit_names")
+        self.start("limit_names 8", "limit_name_size 256", "sys_interval 0")
+        self.assertEqual(0, self.code("x" * 200))
+
+    def test_limit_block_size(self):
+        """Of as many blocks, half have to hold a packet."""
+        for size, accepted in ((64, False), (256, True)):
+            self.start("limit_blocks 16", f"limit_block_size {size}", "sys_interval 0")
+            client = self.client("c")
+            client.send(wire.publish_packet("some/topic", "x" * 1000, 1, 1))
+            if accepted:
+                self.assertEqual(wire.PUBACK, client.receive().type)
+            else:
+                self.assertEqual([], client.expect_close())
+                self.midge.wait_log(r'Client c at .* packet too large: 1017 where \d+ is the limit, topic "some/topic" '
+                                    ".*limit_blocks")
+
+    def test_limit_blocks_and_a_will(self):
+        self.start("limit_blocks 16", "sys_interval 0")
+        will = ("w", "x" * 1200, 0, False)
+        first, number = self.client("first", will=will), 0
+        while self.code_of(client := self.raw(), f"c{number}", will) == 0:
+            number += 1
+        self.assertEqual([], client.expect_close())
+        self.midge.wait_log(r"Client c\d at .* refused with return code 3: no room for the will .*limit_blocks")
+        first.disconnect()
+        self.midge.wait_log("Client first .*disconnected")
+        self.assertEqual(0, self.code("last", will=will))
+
+    def test_limit_blocks_and_a_retained_message(self):
+        self.start("limit_blocks 64", "max_packet_size 4000", "sys_interval 0")
+        sender, watcher = self.client("sender"), self.client("watcher")
+        watcher.subscribe(("#", 1))
+        for number in range(8):  # all of them are delivered, whether they are retained or not
+            sender.publish(f"t/{number}", "x" * 3000, 1, retain=True)
+            self.assertEqual(f"t/{number}", watcher.receive_publish().topic)
+        self.midge.wait_log(r'topic "t/\d", payload of 3000 bytes: no room to retain the message .*limit_blocks')
+
+    def test_limit_blocks_and_packets_in_parts(self):
+        """Where others hold the blocks for too long, a QoS 1 message costs the connection, one of QoS 0 only itself."""
+        self.start("limit_blocks 64", "max_packet_size 7000", "assembly_timeout 1h", "overflow_wait 50ms", "sys_interval 0")
+        half, reliable, careless = self.client("half"), self.client("reliable"), self.client("careless")
+        half.send(self.PACKET[:3000])
+        self.client("another").ping()
+        reliable.send(self.PACKET[:3000])
+        self.assertEqual([], reliable.expect_close())
+        self.midge.wait_log("Client reliable at .* disconnected: waited too long for room for its PUBLISH "
+                            ".*overflow_wait, limit_blocks")
+        whole = wire.publish_packet("t", b"x" * 6000)
+        careless.send(whole[:3000])
+        self.midge.wait_log("Message .*careless dropped, payload of 6003 bytes: no room for a QoS 0 message in time "
+                            ".*overflow_wait, limit_blocks")
+        careless.send(whole[3000:])
+        careless.ping()
+        half.send(self.PACKET[3000:])
+        self.assertEqual(wire.PUBACK, half.receive().type)
+
+    def test_limit_deliveries(self):
+        """Who does not acknowledge holds them; what finds none is lost by the policy, and the publisher goes on."""
+        self.start("limit_deliveries 2", "overflow_qos12 drop_newest", "overflow_wait 50ms", "sys_interval 0")
+        receiver, sender = self.client("receiver"), self.client("sender")
+        receiver.subscribe(("t", 1))
+        for number in range(4):
+            sender.publish("t", str(number), 1)
+        self.midge.wait_log('Message for receiver dropped, topic "t", payload of 1 bytes: queue full .*limit_deliveries')
+        first = receiver.receive_publish(acknowledge=False)
+        self.assertEqual(b"0", first.payload)
+
+    def test_limit_replies(self):
+        """Where there is no place for another acknowledgement, input waits until some are sent."""
+        packets = b"".join(wire.publish_packet("t", "", 1, number) for number in range(60, 0, -2))  # no two form a run
+        for replies, waits in ((4, True), (64, False)):
+            self.start(f"limit_replies {replies}", "sys_interval 1")
+            client, watcher = self.client("c"), self.client("watcher")
+            client.send(packets)
+            self.assertEqual(list(range(60, 0, -2)), [client.receive().body[1] for _ in range(30)])
+            wait_until(lambda: int(self.sys_value(watcher, "publish/messages/received")) == 30)
+            self.assertEqual(waits, int(self.sys_value(self.client("late"), "stalls/replies")) > 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What each option of a configuration does to the running program, and what SIGHUP changes."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import subprocess
+import termios
 
 import case
 import wire
@@ -14,12 +17,31 @@ from case import OPTIONS, Case, wait_until
 from process import DEADLINE_S
 
 PIDFD_GETFD = 438  # pidfd_getfd(2)
+TCP_ESTABLISHED = 1
 
 
 def wait_listening(pid):
     """Until it has set up its loop: SIGTERM is blocked then, and waits to be read."""
     status = pathlib.Path(f"/proc/{pid}/status")
     wait_until(lambda: int(re.search(r"SigBlk:\s*(\S+)", status.read_text(encoding="ascii")).group(1), 16) >> 14 & 1)
+
+
+def other_end(midge, client):
+    """A copy of the broker's own descriptor of this client's connection."""
+    libc, process, here = ctypes.CDLL(None), os.pidfd_open(midge.process.pid), client.socket.getsockname()
+    try:
+        for link in pathlib.Path(f"/proc/{midge.process.pid}/fd").iterdir():
+            if link.readlink().name.startswith("socket:"):
+                found = socket.socket(fileno=libc.syscall(PIDFD_GETFD, process, int(link.name), 0))
+                try:
+                    if found.getpeername() == here:
+                        return found
+                except OSError:  # it listens
+                    pass
+                found.close()
+    finally:
+        os.close(process)
+    raise AssertionError("midge has no such connection")
 
 
 class TestListeners(Case):
@@ -51,30 +73,35 @@ class TestListeners(Case):
             self.assertEqual(addresses, {address for address, _ in self.ports()})
 
     def test_set_tcp_nodelay(self):
-        """Seen at midge's own descriptors of the connection."""
+        """Seen at midge's own descriptor of the connection."""
         for value, expected in (("true", 1), ("false", 0)):
             self.start(f"set_tcp_nodelay {value}")
-            here = self.client("c").socket.getsockname()
-            self.assertEqual([expected], [found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-                                          for found in self.sockets() if found.getpeername() == here])
-
-    def sockets(self):
-        """The connections of midge."""
-        libc, process = ctypes.CDLL(None), os.pidfd_open(self.midge.process.pid)
-        for link in pathlib.Path(f"/proc/{self.midge.process.pid}/fd").iterdir():
-            if link.readlink().name.startswith("socket:"):
-                with socket.socket(fileno=libc.syscall(PIDFD_GETFD, process, int(link.name), 0)) as found:
-                    try:
-                        found.getpeername()
-                    except OSError:  # it listens
-                        continue
-                    yield found
-        os.close(process)
+            with other_end(self.midge, self.client("c")) as found:
+                self.assertEqual(expected, found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def test_port_and_bind_address(self):
-        self.start("port 0", "bind_address 127.0.0.1", listener=None)
-        self.midge.address()
-        self.assertEqual(1, len(self.ports()))
+        for bound in ("127.0.0.1", "127.0.0.2"):
+            with socket.socket() as free:
+                free.bind((bound, 0))
+                port = free.getsockname()[1]
+            self.start(f"port {port}", f"bind_address {bound}", listener=None)
+            self.midge.wait_log(f"listening on {bound} port {port}$")
+            self.assertEqual(1, len(self.ports()))
+            self.assertEqual(0, self.raw((bound, port)).connect("c")[1])
+
+    def test_include_dir(self):
+        """What is included counts where it is included, in the order of its files; a wrong line names its own file."""
+        included = self.folder / "conf.d"
+        included.mkdir()
+        (included / "b.conf").write_text("max_qos 0\n", encoding="ascii")
+        (included / "a.conf").write_text("max_qos 1\nlimit_client_id_size 23\n", encoding="ascii")
+        (included / "c.conf.old").write_text("nonsense\n", encoding="ascii")
+        self.start("limit_client_id_size 30", f"include_dir {included}")
+        self.assertEqual([0], self.client("x" * 23).subscribe(("t", 2)))
+        self.assertEqual(2, self.code("x" * 24))
+        (included / "b.conf").write_text("\nmax_qos 3\n", encoding="ascii")
+        self.assertIn(f'midge: {included}/b.conf:2: option "max_qos": "3" is not valid; valid: 0 .. 2\n',
+                      self.refused(f"include_dir {included}", status=2))
 
     def test_unix_socket(self):
         path = self.folder / "midge.sock"
@@ -361,6 +388,27 @@ class TestSockets(Case):
             client = self.raw()
             client.send(wire.connect_packet("eager") + wire.publish_packet("t", b"x" * 100000))
             self.assertEqual([b"\x00\x05"], [packet.body for packet in client.expect_close()])
+
+    def test_close_timeout(self):
+        """A client that has said DISCONNECT gets the answers that are due to it, if it takes them in time."""
+        self.start("close_timeout 100ms")
+        other, silent = self.client("other"), wire.Client(self.midge.address(), receive_buffer=4096)
+        self.addCleanup(silent.socket.close)
+        silent.connect("silent")
+        with other_end(self.midge, silent) as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            before, unsent = -1, 0
+            while before != unsent or select.select([], [end], [], 0)[1]:  # until the kernel takes no more
+                silent.send(wire.packet(wire.PINGREQ, 0) * 200)
+                other.ping()
+                other.ping()
+                before, unsent = unsent, fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4))
+            silent.send(wire.packet(wire.DISCONNECT, 0))
+            self.midge.wait_log("Client silent .* disconnected: client sent DISCONNECT")
+            clock = self.start_clock()
+            self.assertEqual(TCP_ESTABLISHED, end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
+            self.assertEqual([], clock.expect_close())
+            self.assertNotEqual(TCP_ESTABLISHED, end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
 
     def test_reset_is_a_lost_connection(self):
         self.start()

@@ -89,8 +89,8 @@ static void a_refusal_names_the_setting(void **state)
 {
     (void)state;
     struct midge_log record = {.event = MIDGE_LOG_REFUSED, .client_id = view("abc"), .reason = MIDGE_CLIENTS_FULL, .code = 3};
-    expect_line(&record,
-                "Client abc at 127.0.0.1:5000 refused with return code 3: too many clients (setting: max_connections).");
+    expect_line(&record, "Client abc at 127.0.0.1:5000 refused with return code 3: too many clients (setting: max_connections, "
+                         "global_max_connections).");
 }
 
 static void a_size_that_was_exceeded_names_client_topic_size_and_setting(void **state)
@@ -104,7 +104,7 @@ static void a_size_that_was_exceeded_names_client_topic_size_and_setting(void **
                                .limit = 2097152};
     expect_line(&record,
                 "Client cam at 127.0.0.1:5000 disconnected: packet too large: 3000000 where 2097152 is the limit, topic "
-                "\"cam/1\" (setting: max_packet_size).");
+                "\"cam/1\" (setting: max_packet_size, limit_blocks).");
 }
 
 static void a_broken_rule_names_its_clause(void **state)
@@ -119,8 +119,8 @@ static void losses_are_warnings(void **state)
     (void)state;
     struct midge_log record = {
         .event = MIDGE_LOG_DROPPED, .client_id = view("abc"), .reason = MIDGE_QUEUE_FULL, .topic = view("t"), .size = 12};
-    expect_line(&record,
-                "Message for abc dropped, topic \"t\", payload of 12 bytes: queue full (setting: max_queued_messages).");
+    expect_line(&record, "Message for abc dropped, topic \"t\", payload of 12 bytes: queue full (setting: max_queued_messages, "
+                         "max_queued_bytes, limit_deliveries, limit_blocks).");
     assert_int_equal(midge_log_level(&record), MIDGE_LEVEL_WARNING);
     record = (struct midge_log){
         .event = MIDGE_LOG_DENIED, .client_id = view("abc"), .reason = MIDGE_SUBSCRIPTIONS_FULL, .topic = view("t/#")};
