@@ -487,16 +487,21 @@ static const struct {
     [MIDGE_REFUSAL_NAMES] = {"its user name and client identifier together are too long", "limit_identity_size"},
 };
 
-static void add_client(struct midge_text *text, const struct midge_log *record, const char *address)
+static void add_name(struct midge_text *text, struct midge_view client_id, const char *address)
 {
     midge_text_add(text, "Client ");
-    if (record->client_id.size == 0) {
+    if (client_id.size == 0) {
         midge_text_add(text, "<unknown>");
     } else {
-        midge_text_add_foreign(text, record->client_id);
+        midge_text_add_foreign(text, client_id);
     }
     midge_text_add(text, " at ");
     midge_text_add(text, address);
+}
+
+static void add_client(struct midge_text *text, const struct midge_log *record, const char *address)
+{
+    add_name(text, record->client_id, address);
 }
 
 static void add_refusal(struct midge_text *text, const struct midge_visitor *visitor, uint8_t code)
@@ -534,6 +539,11 @@ bool midge_gate_line(const struct midge_gate *gate, const struct midge_log *reco
     if (record->event == MIDGE_LOG_REFUSED && visitor->refusal != MIDGE_REFUSAL_NONE) {
         add_client(text, record, address);
         add_refusal(text, visitor, record->code);
+        return true;
+    }
+    if (record->event == MIDGE_LOG_DISCONNECTED && record->reason == MIDGE_CONNECT_TIMEOUT && visitor->waiting) {
+        add_name(text, midge_logins_asker(&gate->logins, visitor->login).client_id, address);
+        midge_text_add(text, " disconnected: its password was not hashed in time (setting: connect_timeout).");
         return true;
     }
     if (record->event == MIDGE_LOG_DISCONNECTED && visitor->sent_away) {

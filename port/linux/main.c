@@ -23,9 +23,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* The exit status where the command line or the configuration is wrong, so that another start would not help. */
-#define EXIT_WRONG 2
-
 enum job { JOB_RUN, JOB_MEMORY, JOB_TEST_CONFIG };
 
 struct command {
@@ -332,14 +329,14 @@ static int build(struct midge_configuration *config)
     }
     if (!midge_certificates_load(&process.loop.transport.certificates, config)) {
         fail("%s", config->error);
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     config->settings.core.log = log_record;
     process.loop.broker = midge_init(process.memory.core, process.memory.core_size, &config->settings.core, &wrong);
     if (process.loop.broker == NULL) {
         midge_config_explain(config, wrong);
         fail("%s", config->error);
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     return EXIT_SUCCESS;
 }
@@ -417,7 +414,7 @@ static int run(const struct midge_settings *settings)
     process.gate.beyond_loopback = process.listeners.beyond_loopback;
     if (!midge_gate_load(&process.gate, &process.config)) {
         fail("%s", process.config.error);
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     loop->transport.broker = loop->broker;
     loop->transport.slots = process.memory.slots;
@@ -478,18 +475,18 @@ int main(int count, char **arguments)
         return midge_passwd(count - 1, arguments + 1);
     }
     if (parse_command(&process.command, count, arguments) != EXIT_SUCCESS) {
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     if (!prepare(&process.config)) {
         if (process.config.complaints == 0) {
             fail("%s", process.config.error);
         }
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     int status = build(&process.config);
     if (status == EXIT_SUCCESS && process.command.job == JOB_TEST_CONFIG && !midge_gate_load(&process.gate, &process.config)) {
         fail("%s", process.config.error);
-        return EXIT_WRONG;
+        return MIDGE_EXIT_WRONG;
     }
     if (status != EXIT_SUCCESS || process.command.job == JOB_TEST_CONFIG) {
         return status;

@@ -240,7 +240,7 @@ int midge_passwd(int count, char **arguments)
     char password[PASSWORD_SIZE];
     FILE *old = NULL;
     if (!parse(&command, count, arguments)) {
-        return EXIT_FAILURE;
+        return MIDGE_EXIT_WRONG;
     }
     if (!command.create && (old = fopen(command.path, "re")) == NULL) {
         fail("cannot read %s: %s%s", command.path, strerror(errno), errno == ENOENT ? "; -c makes the file" : "");
