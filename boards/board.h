@@ -41,8 +41,8 @@ uint32_t midge_board_entropy_tick(void);
 
 /* ---- Ethernet ---- */
 
-/* Writes the board's own address and starts the controller. */
-void midge_board_ethernet_init(uint8_t address[6]);
+/* Writes the board's own address and starts the controller. Returns the bytes of the largest IP packet that it takes. */
+uint32_t midge_board_ethernet_init(uint8_t address[6]);
 
 /* Does a received frame wait? */
 bool midge_board_ethernet_pending(void);

@@ -1,7 +1,7 @@
 #include "console.h"
 
 #include "board.h"
-#include "board_limits.h"
+#include "board_settings.h"
 
 #include <string.h>
 

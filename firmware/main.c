@@ -1,6 +1,7 @@
 /* The firmware: a board, lwIP and the broker in one loop, which sleeps when there is nothing to do. */
 #include "board.h"
 #include "board_limits.h"
+#include "board_settings.h"
 #include "console.h"
 #include "log.h"
 #include "network.h"
@@ -17,11 +18,16 @@
 #define LISTENING "listening on port 1883"
 #endif
 
+/* How many connections the broker's limits allow: the sum of the first two. */
+#define CONNECTIONS_OF(...) FIRST_TWO(__VA_ARGS__)
+#define FIRST_TWO(clients, handshakes, ...) ((clients) + (handshakes))
+#define CONNECTIONS CONNECTIONS_OF(BOARD_LIMITS)
+
 static uint64_t memory[MIDGE_MEMORY_SIZE(BOARD_LIMITS) / sizeof(uint64_t)];
-static struct midge_server_connection connections[BOARD_CONNECTIONS];
+static struct midge_server_connection connections[CONNECTIONS];
 static struct midge_server server = {
     .connections = connections,
-    .connection_count = BOARD_CONNECTIONS,
+    .connection_count = CONNECTIONS,
     .buffers_waiting = midge_board_ethernet_buffers,
 };
 

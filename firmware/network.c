@@ -1,7 +1,6 @@
 #include "network.h"
 
 #include "board.h"
-#include "board_limits.h"
 #include "console.h"
 #include "random.h"
 
@@ -27,6 +26,11 @@
 /* How long DHCP may take before the board falls back on the address that was built in; DHCP goes on asking all the same. */
 #define DHCP_PATIENCE_MS 10000u
 
+/* That address: one of QEMU's user network. */
+#define BUILT_IN_ADDRESS 10, 0, 2, 15
+#define BUILT_IN_NETMASK 255, 255, 255, 0
+#define BUILT_IN_GATEWAY 10, 0, 2, 2
+
 static struct netif interface;
 static bool fell_back;
 
@@ -50,12 +54,11 @@ static err_t start_interface(struct netif *netif)
     netif->name[0] = 'e';
     netif->name[1] = 'n';
     netif->hostname = "midge";
-    netif->mtu = BOARD_MTU;
     netif->hwaddr_len = 6;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP;
     netif->output = etharp_output;
     netif->linkoutput = send_frame;
-    midge_board_ethernet_init(netif->hwaddr);
+    netif->mtu = (u16_t)midge_board_ethernet_init(netif->hwaddr);
     return ERR_OK;
 }
 
@@ -106,9 +109,9 @@ static ip4_addr_t address_of(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 
 static void fall_back(void)
 {
-    ip4_addr_t address = address_of(BOARD_ADDRESS);
-    ip4_addr_t mask = address_of(BOARD_NETMASK);
-    ip4_addr_t gateway = address_of(BOARD_GATEWAY);
+    ip4_addr_t address = address_of(BUILT_IN_ADDRESS);
+    ip4_addr_t mask = address_of(BUILT_IN_NETMASK);
+    ip4_addr_t gateway = address_of(BUILT_IN_GATEWAY);
 
     fell_back = true;
     netif_set_addr(&interface, &address, &mask, &gateway);

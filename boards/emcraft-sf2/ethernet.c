@@ -41,6 +41,7 @@
  * segments have 536 bytes (lwip_limits.h), and larger frames are none of ours. */
 #define RX_COUNT MIDGE_LWIP_POOL_BUFFERS
 #define FRAME_SIZE PBUF_POOL_BUFSIZE
+#define IP_PACKET_MAX (MIDGE_LWIP_MSS + 40u)
 
 /* A frame that would leave the ring with less than this is not taken, its buffer is used again. */
 #define RX_COUNT_MIN 2u
@@ -93,7 +94,7 @@ static void fill_ring(void)
     }
 }
 
-void midge_board_ethernet_init(uint8_t address[6])
+uint32_t midge_board_ethernet_init(uint8_t address[6])
 {
     static const uint8_t local[6] = {0x02, 'm', 'i', 'd', 'g', 'e'}; /* a locally administered one */
     uint32_t i;
@@ -120,6 +121,7 @@ void midge_board_ethernet_init(uint8_t address[6])
     DMA_RX_DESCRIPTOR = (uint32_t)(uintptr_t)&rx_ring[0];
     MAC_CONFIG_1 = CONFIG_1_RX_TX;
     DMA_RX_CONTROL = DMA_ON;
+    return IP_PACKET_MAX;
 }
 
 bool midge_board_ethernet_pending(void)

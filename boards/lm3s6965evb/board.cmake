@@ -1,4 +1,4 @@
 set(BOARD_CPU cortex-m3)
 set(BOARD_FLASH_BUDGET 65536)
 set(BOARD_RAM_BUDGET 65536)
-set(BOARD_DRIVERS word-fifo)
+set(BOARD_SHARES word-fifo ram-64k)

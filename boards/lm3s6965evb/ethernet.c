@@ -19,6 +19,7 @@
 #define MAC_TX_REQUEST MAC(0x38u)
 #define STATUS_RECEIVED 1u
 #define STATUS_ALL 0x7Fu
+#define IP_PACKET_MAX 1500u
 #define RX_ON 1u
 #define RX_BAD_CRC (1u << 3) /* reject frames with a bad FCS */
 #define RX_RESET (1u << 4)
@@ -34,7 +35,7 @@
 /* A longer wait for the transmitter means that nothing will ever be sent: give up on the frame then. */
 #define TX_PATIENCE 200000u
 
-void midge_board_ethernet_init(uint8_t address[6])
+uint32_t midge_board_ethernet_init(uint8_t address[6])
 {
     static const uint8_t local[6] = {0x02, 'm', 'i', 'd', 'g', 'e'}; /* a locally administered one */
     uint32_t low = FLASH_USER_0, high = FLASH_USER_1, i;
@@ -56,6 +57,7 @@ void midge_board_ethernet_init(uint8_t address[6])
     MAC_RX_CONTROL = RX_ON | RX_BAD_CRC;
     MAC_TX_CONTROL = TX_ON | TX_PAD | TX_CRC | TX_DUPLEX;
     MAC_ENABLE = STATUS_RECEIVED;
+    return IP_PACKET_MAX;
 }
 
 bool midge_board_ethernet_pending(void)
@@ -75,7 +77,7 @@ struct pbuf *midge_board_ethernet_receive(void)
     }
     word = MAC_DATA;
     total = word & 0xFFFFu; /* with these two bytes and the four of the FCS */
-    if (total >= 6 + 14 && total <= 6 + 1514) {
+    if (total >= 6 + 14 && total <= 6 + 14 + IP_PACKET_MAX) {
         frame = pbuf_alloc(PBUF_RAW, (u16_t)(total - 6), PBUF_POOL);
         if (frame) {
             /* The first word holds the frame's first two bytes above its size. */

@@ -1,4 +1,4 @@
 set(BOARD_CPU cortex-m3)
 set(BOARD_FLASH_BUDGET 81920)
 set(BOARD_RAM_BUDGET 1048576)
-set(BOARD_DRIVERS word-fifo)
+set(BOARD_SHARES word-fifo)

@@ -25,6 +25,7 @@
 #define MAC_COMMAND LAN(0xA4u)
 #define MAC_DATA LAN(0xA8u)
 
+#define IP_PACKET_MAX 1500u
 #define IRQ_PUSH_PULL_HIGH_ON 0x111u
 #define INTERRUPT_RX (1u << 3) /* the receive status FIFO has more than its level, 0 */
 #define HARDWARE_RESET 1u
@@ -85,7 +86,7 @@ static void start_phy(void)
     }
 }
 
-void midge_board_ethernet_init(uint8_t address[6])
+uint32_t midge_board_ethernet_init(uint8_t address[6])
 {
     static const uint8_t local[6] = {0x02, 'm', 'i', 'd', 'g', 'e'}; /* a locally administered one */
     uint32_t patience = PATIENCE, high, low;
@@ -118,6 +119,7 @@ void midge_board_ethernet_init(uint8_t address[6])
     RX_CONFIG = 0;
     TX_CONFIG = TX_ON;
     write_mac(MAC_CONTROL, MAC_CONTROL_ON);
+    return IP_PACKET_MAX;
 }
 
 bool midge_board_ethernet_pending(void)
@@ -138,7 +140,7 @@ struct pbuf *midge_board_ethernet_receive(void)
     status = RX_STATUS;
     size = (status >> 16) & 0x3FFFu; /* with the four bytes of the FCS */
     words = (size + 3) / 4;
-    if (!(status & (1u << 15)) && size >= 4 + 14 && size <= 4 + 1514) {
+    if (!(status & (1u << 15)) && size >= 4 + 14 && size <= 4 + 14 + IP_PACKET_MAX) {
         frame = pbuf_alloc(PBUF_RAW, (u16_t)(size - 4), PBUF_POOL);
         if (frame) {
             words -= midge_word_fifo_read(&RX_DATA, frame, 0, 0);

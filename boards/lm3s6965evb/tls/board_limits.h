@@ -13,20 +13,5 @@
  *  80 blocks of 64 bytes;
  *  4 replies, 256 bytes of scratch, 32 levels. */
 #define BOARD_LIMITS 6, 1, 8, 24, 36, 24, 84, 16, 48, 12, 80, 64, 4, 256, 32
-#define BOARD_CONNECTIONS (6 + 1)
-#define BOARD_PACKET_SIZE_MAX 1536u
-#define BOARD_INFLIGHT_MAX 4u
-
-/* The ring of the console's lines, and the longest line. */
-#define BOARD_CONSOLE_SIZE 512u
-#define BOARD_LINE_SIZE 160u
-
-/* Bytes of the largest IP packet. */
-#define BOARD_MTU 1500
-
-/* Where no DHCP server answers. These are the addresses of QEMU's user network. */
-#define BOARD_ADDRESS 10, 0, 2, 15
-#define BOARD_NETMASK 255, 255, 255, 0
-#define BOARD_GATEWAY 10, 0, 2, 2
 
 #endif

@@ -1,9 +1,8 @@
 /* lwIP when 26 KB of the RAM are for TLS: 7 connections (board_limits.h) and 3 that come or go. */
+#include "lwip_segments.h"
+
 #define MIDGE_LWIP_PCBS 10
 #define MIDGE_LWIP_SEGMENTS 24
 #define MIDGE_LWIP_POOL_BUFFERS 16
 #define MIDGE_LWIP_HEAP_SIZE 4608
-#define MIDGE_LWIP_MSS 536
-#define MIDGE_LWIP_WINDOW (2 * MIDGE_LWIP_MSS)
-#define MIDGE_LWIP_SEND_BUFFER (2 * MIDGE_LWIP_MSS)
 #define MIDGE_LWIP_MDNS 0

@@ -1,5 +1,4 @@
-/* What the broker may use on this board. 64 KB of RAM hold it, lwIP and the stack; ./dev firmware lm3s6965evb prints the sum.
- */
+/* What the broker may use on a board whose 64 KB of RAM hold it, lwIP and the stack. */
 #ifndef MIDGE_BOARD_LIMITS_H
 #define MIDGE_BOARD_LIMITS_H
 
@@ -14,20 +13,5 @@
  *  192 blocks of 64 bytes: 32 retained messages and 16 wills of one or two blocks, and two packets of 1,536 bytes on their way;
  *  4 replies, 256 bytes of scratch, 32 levels. */
 #define BOARD_LIMITS 16, 2, 24, 64, 96, 64, 224, 16, 192, 32, 192, 64, 4, 256, 32
-#define BOARD_CONNECTIONS (16 + 2)
-#define BOARD_PACKET_SIZE_MAX 1536u
-#define BOARD_INFLIGHT_MAX 4u
-
-/* The ring of the console's lines, and the longest line. */
-#define BOARD_CONSOLE_SIZE 512u
-#define BOARD_LINE_SIZE 160u
-
-/* Bytes of the largest IP packet. */
-#define BOARD_MTU 1500
-
-/* Where no DHCP server answers. These are the addresses of QEMU's user network. */
-#define BOARD_ADDRESS 10, 0, 2, 15
-#define BOARD_NETMASK 255, 255, 255, 0
-#define BOARD_GATEWAY 10, 0, 2, 2
 
 #endif
