@@ -12,9 +12,11 @@
 #ifdef MIDGE_BOARD_TLS
 #include "secure.h"
 #define MQTT_PORT 8883u
+#define SERVICE "_secure-mqtt"
 #define LISTENING "listening on port 8883, with TLS"
 #else
 #define MQTT_PORT 1883u
+#define SERVICE "_mqtt"
 #define LISTENING "listening on port 1883"
 #endif
 
@@ -106,7 +108,7 @@ int main(void)
     midge_board_init();
     midge_random_stir(midge_board_entropy());
     server.broker = start_broker();
-    midge_network_start();
+    midge_network_start(SERVICE, MQTT_PORT);
     if (!server.broker || !start_tls() || !midge_server_start(&server, MQTT_PORT)) {
         midge_console_say("limits do not fit: nothing works");
         midge_console_flush();

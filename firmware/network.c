@@ -81,7 +81,7 @@ static void say_address(struct netif *netif)
     midge_console_line(&text);
 }
 
-void midge_network_start(void)
+void midge_network_start(const char *service, uint16_t port)
 {
     lwip_init();
     (void)netif_add_noaddr(&interface, NULL, start_interface, ethernet_input);
@@ -92,7 +92,10 @@ void midge_network_start(void)
 #if MIDGE_LWIP_MDNS
     mdns_resp_init();
     (void)mdns_resp_add_netif(&interface, "midge", 60);
-    (void)mdns_resp_add_service(&interface, "midge", "_mqtt", DNSSD_PROTO_TCP, 1883, 60, NULL, NULL);
+    (void)mdns_resp_add_service(&interface, "midge", service, DNSSD_PROTO_TCP, port, 60, NULL, NULL);
+#else
+    (void)service;
+    (void)port;
 #endif
     if (dhcp_start(&interface) != ERR_OK) {
         midge_console_say("DHCP did not start");

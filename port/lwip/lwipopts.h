@@ -58,6 +58,8 @@
 #define MEMP_NUM_PBUF 4
 
 #define LWIP_TCP 1
+/* lwIP's own first sequence numbers count the time since the start, which everybody can guess. */
+#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) midge_random()
 #define LWIP_ALTCP 0
 #define TCP_MSS MIDGE_LWIP_MSS
 #define TCP_WND MIDGE_LWIP_WINDOW

@@ -9,6 +9,8 @@
 
 #include "lwip/tcp.h"
 
+#define PORT 7u
+
 /* With nothing held back, what is sent fits what was received: both windows are of the same size. */
 static err_t received(void *context, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
 {
@@ -64,8 +66,8 @@ int main(void)
 
     midge_board_init();
     midge_random_stir(midge_board_entropy());
-    midge_network_start();
-    listen_on(7);
+    midge_network_start("_echo", PORT);
+    listen_on(PORT);
     for (;;) {
         if (!said && midge_network_ready()) {
             said = true;
