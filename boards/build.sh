@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the firmware of a board, prints its table of flash and RAM, and with --run boots it in QEMU:
+# Builds the firmware of a board, prints its table of flash and RAM, and with --run boots it in the emulator:
 #
 #     boards/build.sh BOARD [--tls FOLDER] [--run [PORT]] [--quiet]
 #
@@ -44,10 +44,15 @@ fi
 ninja -C "$build" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
 [ -n "$quiet" ] || cat "$build/midge.txt"
 [ -n "$run" ] || exit 0
+emulator=$(sed -n 's/^emulator=//p' "$build/board.txt")
+if [ -z "$emulator" ]; then
+    echo "build.sh: $board has no emulator" >&2
+    exit 2
+fi
 
 cat <<END
 
-$board in QEMU; its port $serves is 127.0.0.1:$port. Once it says "listening":
+$board in the emulator; its port $serves is 127.0.0.1:$port. Once it says "listening":
 
     mosquitto_sub -p $port ${keys:+(--cafile FILE, or --psk KEY --psk-identity NAME) }-t 'test/#' -v
     mosquitto_pub -p $port ${keys:+(likewise) }-t test/hello -m world
@@ -55,5 +60,6 @@ $board in QEMU; its port $serves is 127.0.0.1:$port. Once it says "listening":
 p shows the pools. Ctrl-A X ends QEMU.
 
 END
-exec qemu-system-arm -M "$board" -nographic -kernel "$build/midge.elf" \
+# shellcheck disable=SC2086 # a command with its arguments
+exec $emulator -nographic -kernel "$build/midge.elf" \
     -nic "user,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:$port-:$serves"

@@ -1,4 +1,7 @@
 set(BOARD_CPU cortex-m3)
+set(BOARD_EMULATOR qemu-system-arm -M mps2-an385)
+set(BOARD_SHARES word-fifo)
 set(BOARD_FLASH_BUDGET 81920)
 set(BOARD_RAM_BUDGET 1048576)
-set(BOARD_SHARES word-fifo)
+set(BOARD_CLIENTS 64)
+set(BOARD_HAS watchdog mdns)

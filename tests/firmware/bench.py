@@ -1,6 +1,6 @@
 """What one message costs on a Cortex-M3, in instructions, by part of the image.
 
-    bench.py COUNT_SO [--board BOARD] [--messages N] [--check]
+    bench.py BOARD COUNT_SO [--messages N] [--check]
 
 Counts the instructions of a run with N messages and of one with none; the difference over N is a message's cost, with the
 driver, lwIP, the acknowledgements of TCP and the loop around it. A message has 32 bytes of payload and the next one is sent
@@ -128,8 +128,8 @@ def check(measure):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("board")
     parser.add_argument("plugin")
-    parser.add_argument("--board", default="lm3s6965evb")
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()

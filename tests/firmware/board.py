@@ -1,6 +1,6 @@
 """A board in the emulator: starts it, reads its console, asks it for its pools.
 
-    with Board("lm3s6965evb") as board:
+    with Board("name") as board:
         client = board.client("a")      # a wire.Client that is connected
         board.wait(r"Client a .*disconnect")
         board.settled()                 # everything is free again
@@ -11,6 +11,7 @@ The user network's forwarded port has a backlog of 1, so clients connect one aft
 import os
 import pathlib
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -48,6 +49,12 @@ def free_udp_ports(count):
     return free_ports(count, socket.SOCK_DGRAM)
 
 
+def facts(name, variant=""):
+    """What the board's board.cmake says, as the build of its image has written it down."""
+    text = (ROOT / "build" / "firmware" / f"{name}{variant}" / "board.txt").read_text(encoding="ascii")
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
 class Board:
     """`network` replaces the user network by other -nic arguments; `{port}` in them is the host's port. `extra` are more
     arguments for the emulator."""
@@ -55,6 +62,9 @@ class Board:
     def __init__(self, name, image="midge", network=None, extra=(), guest_port=1883, variant=""):
         self.name = name
         self.image = ROOT / "build" / "firmware" / f"{name}{variant}" / f"{image}.elf"
+        self.facts = facts(name, variant)
+        self.has = self.facts["has"].split()
+        self.clients = int(self.facts["clients"])
         self.network = network
         self.extra = list(extra)
         self.guest_port = guest_port
@@ -81,7 +91,7 @@ class Board:
         self.address = ("127.0.0.1", port)
         network = self.network or [
             "-nic", f"user,id=n0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:{self.guest_port}"]
-        command = ["qemu-system-arm", "-M", self.name, "-display", "none", "-monitor", "none", "-serial", "stdio",
+        command = [*shlex.split(self.facts["emulator"]), "-display", "none", "-monitor", "none", "-serial", "stdio",
                    "-kernel", str(self.image), *network, *self.extra]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()

@@ -2,7 +2,7 @@
 
 import socket
 
-PC = 15
+SP, LR, PC = 13, 14, 15
 
 
 class Gdb:
@@ -34,9 +34,12 @@ class Gdb:
         assert answer and not answer.startswith(b"E"), f"{command}: {answer!r}"
         return answer
 
-    def jump(self, address):
-        registers = self.ask("g").decode()
-        self.ask("G" + registers[:PC * 8] + address.to_bytes(4, "little").hex() + registers[(PC + 1) * 8:])
+    def jump(self, address, registers=None):
+        """Goes on at `address`, with other values in `registers`: {number: value}."""
+        found = self.ask("g").decode()
+        for number, value in {**(registers or {}), PC: address}.items():
+            found = found[:number * 8] + value.to_bytes(4, "little").hex() + found[(number + 1) * 8:]
+        self.ask("G" + found)
 
     def read(self, address, size):
         return bytes.fromhex(self.ask(f"m{address:x},{size:x}").decode())

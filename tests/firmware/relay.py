@@ -17,12 +17,14 @@ LOCAL = "127.0.0.1"
 
 
 class Relay:
-    """Probabilities are of each frame, in each direction. `silence` drops everything."""
+    """Probabilities are of each frame, in each direction. `silence` drops everything. `dhcp` is the address that DHCP gives."""
 
-    def __init__(self, seed, drop=0.0, duplicate=0.0, reorder=0.0):
+    def __init__(self, seed, drop=0.0, duplicate=0.0, reorder=0.0, dhcp="10.0.2.15"):
         self.random = random.Random(seed)
         self.drop, self.duplicate, self.reorder = drop, duplicate, reorder
         self.silence = False
+        self.dhcp = dhcp
+        self.said = []  # the board's frames
         self.counts = {"passed": 0, "dropped": 0, "duplicated": 0, "reordered": 0}
         self.sides = [self._socket(), self._socket()]
         self.peers = board.free_udp_ports(2)
@@ -40,7 +42,8 @@ class Relay:
         threading.Thread(target=self._run, daemon=True).start()
         self.host = subprocess.Popen([
             "qemu-system-arm", "-machine", "none", "-display", "none", "-monitor", "none", "-serial", "none",
-            "-netdev", f"user,id=user,restrict=on,ipv6=off,hostfwd=tcp:{LOCAL}:{self.forwarded}-10.0.2.15:1883",
+            "-netdev", f"user,id=user,restrict=on,ipv6=off,dhcpstart={self.dhcp},"
+            f"hostfwd=tcp:{LOCAL}:{self.forwarded}-10.0.2.15:1883",
             "-netdev", f"socket,id=wire,{self._wire(1)}",
             "-netdev", "hubport,id=port0,hubid=0,netdev=user", "-netdev", "hubport,id=port1,hubid=0,netdev=wire"],
             stderr=subprocess.DEVNULL)
@@ -81,6 +84,8 @@ class Relay:
 
     def _pass(self, side, frame, late):
         """Returns the frame that is kept back."""
+        if side == 0:
+            self.said.append(frame)
         if self.silence or self.random.random() < self.drop:
             self.counts["dropped"] += 1
             return late

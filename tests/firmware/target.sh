@@ -1,11 +1,12 @@
 #!/bin/sh
-# Builds the core's unit and conformance tests for a Cortex-M3 and runs them in the emulator:
+# Builds the core's unit and conformance tests for a board that has a core-tests.ld, and runs them in its emulator:
 #
-#     tests/firmware/target.sh build | unit | conformance LIMITS
+#     tests/firmware/target.sh BOARD build | unit | conformance LIMITS
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-build=$root/build/firmware/target
+board=${1:-}
+build=$root/build/firmware/$board-core
 
 # Runs one image; its exit status is the emulator's. Nothing on a board knows how long a test may take, so timeout does.
 run() {
@@ -15,15 +16,17 @@ run() {
     for argument in "$@"; do
         arguments="$arguments,arg=$argument"
     done
-    timeout 600 qemu-system-arm -M mps2-an385 -display none -monitor none -serial none -kernel "$image" \
+    # shellcheck disable=SC2046 # a command with its arguments
+    timeout 600 $(cat "$build/emulator") -display none -monitor none -serial none -kernel "$image" \
         -semihosting-config "$arguments" < /dev/null
 }
 
-case ${1:-} in
+case ${2:-} in
 build)
     "$root/boards/fetch.sh" cmocka
     mkdir -p "$build"
-    cmake -S "$root/tests/firmware/target" -B "$build" -G Ninja -DCMOCKA_DIR="$root/build/third-party/cmocka" \
+    cmake -S "$root/tests/firmware/target" -B "$build" -G Ninja -DBOARD_DIR="$root/boards/$board" \
+        -DCMOCKA_DIR="$root/build/third-party/cmocka" \
         -DCMAKE_TOOLCHAIN_FILE="$root/boards/toolchain.cmake" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
     ninja -C "$build" > "$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
     ;;
@@ -44,12 +47,12 @@ conformance)
             /^ +large$/ { large = 1 }
             END { if (!large) printf "%s", text; else left++
                   printf "%s: %d scenarios are too large for the target\n", FILENAME, left > "/dev/stderr" }' "$file" > "$small"
-        run "$build/conformance.elf" "$2" "$small" || { echo "$file: failed" >&2; failed=yes; }
+        run "$build/conformance.elf" "$3" "$small" || { echo "$file: failed" >&2; failed=yes; }
     done
     [ -z "$failed" ]
     ;;
 *)
-    echo "usage: target.sh build | unit | conformance usual|board" >&2
+    echo "usage: target.sh BOARD build | unit | conformance usual|board" >&2
     exit 2
     ;;
 esac

@@ -8,10 +8,12 @@ import gdb
 import relay
 
 # A part of the RAM that holds no code: the stack's lowest words, which the tests never reach.
-SCRATCH = 0x20000000
+SCRATCH = "midge_stack_start"
+DHCP_SERVER_PORT = (67).to_bytes(2, "big")
+DHCP_HOST_NAME = bytes([12, len("midge")]) + b"midge"
 UNDEFINED = bytes.fromhex("00de")
 BRANCH_TO_ITSELF = bytes.fromhex("fee7")
-WITHOUT_WATCHDOG = ("emcraft-sf2",)
+HARD_FAULT, UNDEFINED_INSTRUCTION, ESCALATED = 3, 1 << 16, 1 << 30
 
 
 def says_what_it_is(name):
@@ -49,47 +51,69 @@ def says_who_comes_and_goes(name):
         board.expect(len(said) == 5, f"the console said {said}")
 
 
+def says_its_name_to_dhcp(frame):
+    """Is this a question to a DHCP server, with the host's name in it?"""
+    return frame[36:38] == DHCP_SERVER_PORT and DHCP_HOST_NAME in frame
+
+
 def falls_back_on_its_address(name):
-    with relay.Relay(0) as wire:
+    """And asks on, until a DHCP server answers."""
+    with relay.Relay(0, dhcp="10.0.2.20") as wire:
         wire.silence = True
         with board.Board(name, network=wire.board_network()) as one:
             one.wait(r"^address 10\.0\.2\.15 built in: no answer to DHCP")
             wire.silence = False
             one.address = ("127.0.0.1", wire.forwarded)
             one.client("late").disconnect()
+            one.wait(r"^address 10\.0\.2\.20 by DHCP")
+            board.expect(any(map(says_its_name_to_dhcp, wire.said)), "DHCP was not told the host's name")
 
 
-def run_scratch(name, instruction):
-    """Puts one instruction into the scratch memory, sends the program there, and returns what the console said until the board
-    listened again."""
+def run_scratch(name, instruction, registers=None):
+    """Puts one instruction into the scratch memory, sends the program there with these registers ("scratch" is that memory's
+    address), and returns the report of the fault and where that memory is, once the board listens again."""
     port = board.free_ports(1)[0]
     with board.Board(name, extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
         since = one.mark()
         stopped = gdb.Gdb(port)
-        stopped.write(SCRATCH, instruction)
-        stopped.jump(SCRATCH)
+        scratch = one.symbol(SCRATCH)
+        stopped.write(scratch, instruction)
+        stopped.jump(scratch, {number: value + scratch if number == gdb.SP else value
+                               for number, value in (registers or {}).items()})
         stopped.go()
         one.wait("^listening on port", since=since)
         one.client("afterwards").disconnect()
-        return one.lines[since:]
+        return [line for line in one.lines[since:] if line.startswith("fault:")], scratch
 
 
 def survives_a_fault(name):
-    said = run_scratch(name, UNDEFINED)
-    reports = [line for line in said if line.startswith("fault:")]
-    board.expect(len(reports) == 1 and f"pc={SCRATCH:08x}" in reports[0], f"the report does not name the place: {reports}")
+    """The report has the registers as they were, and why."""
+    values = {number: 0x11111111 * (number + 1) for number in (0, 1, 2, 3, 12, gdb.LR)}
+    reports, scratch = run_scratch(name, UNDEFINED, values)
+    board.expect(len(reports) == 1, f"not one report: {reports}")
+    said = dict(word.split("=") for word in reports[0].split()[1:])
+    wanted = {**{f"r{number}": value for number, value in values.items() if number != gdb.LR}, "lr": values[gdb.LR],
+              "pc": scratch, "exception": HARD_FAULT, "cfsr": UNDEFINED_INSTRUCTION, "hfsr": ESCALATED}
+    wrong = {key: said.get(key) for key, value in wanted.items() if said.get(key) != f"{value:08x}"}
+    board.expect(not wrong, f"the report says {wrong} instead of {wanted}: {reports[0]}")
+
+
+def survives_a_full_stack(name):
+    """Where the frame does not fit, the report goes without it."""
+    reports, _ = run_scratch(name, UNDEFINED, {gdb.SP: 64})
+    board.expect(len(reports) == 1 and "r0=" not in reports[0] and " sp=00000000 " in reports[0], f"the report: {reports}")
 
 
 def survives_a_hang(name):
     """Where the watchdog is wired to the NMI, that says where the program hung before it restarts."""
-    said = run_scratch(name, BRANCH_TO_ITSELF)
-    reports = [line for line in said if line.startswith("fault:")]
+    reports, _ = run_scratch(name, BRANCH_TO_ITSELF)
     board.expect(all("exception=00000002" in line for line in reports), f"that was a fault, not the watchdog: {reports}")
 
 
 def main(name):
-    cases = [says_what_it_is, says_who_comes_and_goes, falls_back_on_its_address, survives_a_fault]
-    if name not in WITHOUT_WATCHDOG:
+    cases = [says_what_it_is, says_who_comes_and_goes, falls_back_on_its_address, survives_a_fault,
+             survives_a_full_stack]
+    if "watchdog" in board.facts(name)["has"].split():
         cases.append(survives_a_hang)
     for case in cases:
         case(name)

@@ -1,6 +1,6 @@
-"""A board with mDNS answers to midge.local, and says on which port the broker is (_mqtt._tcp).
+"""A board with mDNS answers to midge.local, and says on which port the broker is (_mqtt._tcp, or _secure-mqtt._tcp with TLS).
 
-    test_mdns.py BOARD
+    test_mdns.py BOARD [--tls]
 
 The test is the only other station of the board's network: it takes and gives Ethernet frames as UDP datagrams. Nobody answers
 to DHCP there, so the board uses the address that was built in.
@@ -97,21 +97,22 @@ def ask(wire, to, name, kind):
     raise board.Failure(f"nobody answered to {name}")
 
 
-def main(name):
+def main(name, variant=""):
+    service, port = ("_secure-mqtt", 8883) if variant else ("_mqtt", 1883)
     wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     wire.bind(("127.0.0.1", 0))
     there = board.free_udp_ports(1)[0]
     network = ["-nic", f"socket,udp=127.0.0.1:{wire.getsockname()[1]},localaddr=127.0.0.1:{there}"]
-    with wire, board.Board(name, network=network) as one:
+    with wire, board.Board(name, network=network, variant=variant) as one:
         one.wait(r"^address 10\.0\.2\.15 built in: .*, midge\.local$")
         wait_for_silence(wire)
         found = [record[2] for record in ask(wire, ("127.0.0.1", there), "midge.local", TYPE_A) if record[1] == TYPE_A]
         board.expect(found == [ADDRESS], f"midge.local is {found}")
-        records = ask(wire, ("127.0.0.1", there), "_mqtt._tcp.local", TYPE_PTR)
+        records = ask(wire, ("127.0.0.1", there), f"{service}._tcp.local", TYPE_PTR)
         ports = [struct.unpack(">H", record[2][4:6])[0] for record in records if record[1] == TYPE_SRV]
         hosts = [decode_name(record[3], record[4] + 6)[0] for record in records if record[1] == TYPE_SRV]
-        board.expect((ports, hosts) == ([1883], ["midge.local"]), f"the broker is at {hosts}, {ports}")
+        board.expect((ports, hosts) == ([port], ["midge.local"]), f"the broker is at {hosts}, {ports}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], "-tls" if sys.argv[2:] == ["--tls"] else "")

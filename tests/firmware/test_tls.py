@@ -18,10 +18,10 @@ CCM_8 = "PSK-AES128-CCM8"
 SHARED = ["-tls1_2", "-cipher", CCM_8, "-psk", tls_keys.PSK, "-psk_identity", tls_keys.IDENTITY]
 PAHO_CASES = "qos_matrix,large_payload,takeover,ordering_qos2"
 OPTIONS = None
-# How many clients at once: all that the small board takes, some on the other one.
-CROWD = {"lm3s6965evb": 6, "mps2-an385": 24}
-# The most that an idle client with a shared key may take of the arena.
-CLIENT_BYTES = {"lm3s6965evb": 3700, "mps2-an385": 19000}
+# How many clients at once, on a board that takes so many.
+CROWD_MAX = 24
+# No client sends a larger record.
+RECORD_MAX = 16384
 
 
 class Sealed(wire.Client):
@@ -42,7 +42,11 @@ class Sealed(wire.Client):
 
 
 def has_certificates(one):
-    return one.name != "lm3s6965evb"
+    return "certificates" in one.has
+
+
+def crowd_of(one):
+    return min(CROWD_MAX, one.clients)
 
 
 def connected(one, client_id, arguments=SHARED):
@@ -88,13 +92,13 @@ def mosquitto(one, keys):
 
 def crowd(one, keys):
     """As many clients as there may be, all at once, and one too many; messages of every size that passes."""
-    count = CROWD[one.name]
+    count = crowd_of(one)
     before = one.pools()["TLS bytes"][0]
     clients = [connected(one, f"client-{number}") for number in range(count)]
     each = (one.pools()["TLS bytes"][0] - before) // count
     print(f"{count} clients with shared keys, {each} bytes of the arena each")
-    board.expect(each <= CLIENT_BYTES[one.name], "that is more than was promised")
-    if one.name == "lm3s6965evb":
+    board.expect(each <= int(one.facts["tls_client_bytes"]), "that is more than was promised")
+    if count == one.clients:
         late = Sealed(one.address, SHARED)
         board.expect(late.connect("late")[1] == 3, "one too many was not told that the board is full")
         late.cut()
@@ -150,13 +154,14 @@ def refusals(one, keys):
 
 
 def records_too_large(one, keys):
-    """A record that the small board cannot hold costs its connection; who keeps to the limit goes on."""
-    if one.name != "lm3s6965evb":
+    """A record that the board cannot hold costs its connection; who keeps to the limit goes on."""
+    limit = int(one.facts["tls_record_max"])
+    if limit >= RECORD_MAX:
         return
     witness = connected(one, "witness")
     greedy = connected(one, "greedy")
     since = one.mark()
-    greedy.send(wire.publish_packet("t", b"x" * 1600))
+    greedy.send(wire.publish_packet("t", b"x" * (limit + 64)))
     greedy.expect_close()
     one.wait("^TLS with 10.0.2.2:.* failed: it sent a record that is too large for us", since=since)
     greedy.cut()
@@ -166,7 +171,7 @@ def records_too_large(one, keys):
 
 def stalled(one, keys):
     """Handshakes that were begun, and no more: they go by themselves, and others get in."""
-    peers = [one.open() for _ in range(CROWD[one.name])]
+    peers = [one.open() for _ in range(crowd_of(one))]
     for peer in peers:
         peer.send(b"\x16\x03\x01\x01")
     for peer in peers:

@@ -304,6 +304,20 @@ def rule_unfinished(house):
                 house.found(path, number, f"unfinished: {UNFINISHED.search(text).group(0)}")
 
 
+# ---- Boards ------------------------------------------------------------------------------------------------------------
+
+
+def rule_boards(house):
+    """A board is one folder: nothing outside it names it."""
+    boards = [path.parts[1] for path in house.files if path.parts[0] == "boards" and path.parts[2:] == ("board.cmake",)]
+    for path in house.files:
+        others = [board for board in boards if path.parts[:2] != ("boards", board)]
+        for number, text in enumerate(house.text(path).splitlines(), 1):
+            for board in others:
+                if re.search(rf"(?<![\w-]){re.escape(board)}(?![\w-])", text):
+                    house.found(path, number, f"names the board {board}")
+
+
 # ---- The house itself --------------------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,10 @@ BAD = {
         ({"boards/x/board.h": "", "port/y.c": '#include "board.h"\n'}, "port/y.c:1: port/ may not include board.h of boards/"),
         ({"port/lwip/tcp.h": "", "port/linux/y.c": '#include "tcp.h"\n'}, "port/linux may not include tcp.h of another port"),
     ],
+    "rule_boards": [
+        ({"boards/x-1/board.cmake": "", "port/y.c": "/* as on x-1 */\n"}, "port/y.c:1: names the board x-1"),
+        ({"boards/x-1/board.cmake": "", "boards/x-2/board.cmake": "x-1\n"}, "boards/x-2/board.cmake:1: names the board x-1"),
+    ],
     "rule_banned_calls": [
         ({"broker/store.c": "void *f(void)\n{\n    return malloc (3);\n}\n"}, "broker/store.c:3: calls malloc"),
         ({"broker/store.h": "#define GIVE(p) \\\n    free(p)\n"}, "broker/store.h:2: calls free"),
