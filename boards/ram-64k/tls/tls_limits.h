@@ -1,4 +1,5 @@
-/* TLS on this board: shared keys only. A client may send records of 1,536 bytes, as large as a packet, and gets such of 512.
+/* TLS on a board with 64 KB of RAM: shared keys only. A client may send records of 1,536 bytes, as large as a packet, and gets
+ * such of 512.
  *
  * The arena: 3.6 KB for each of 6 clients, as much again for a handshake, 0.4 KB for what is offered, and gaps. */
 #define BOARD_TLS_MEMORY 26624u

@@ -1,4 +1,4 @@
-/* What the broker may use on this board when 26 KB of its RAM are for TLS. */
+/* What the broker may use on a board with 64 KB of RAM of which 26 KB are for TLS. */
 #ifndef MIDGE_BOARD_LIMITS_H
 #define MIDGE_BOARD_LIMITS_H
 
