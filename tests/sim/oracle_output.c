@@ -291,6 +291,7 @@ static void note_offered(struct world *w, struct link *link, const uint8_t *byte
 {
     struct session *s = &w->sessions[link->login.session];
     s->unseen = false;
+    w->outputs++;
     for (bool first = true; size > 0; first = false) {
         struct decoded packet;
         struct decoded_start start;
@@ -305,7 +306,7 @@ static void note_offered(struct world *w, struct link *link, const uint8_t *byte
             uint32_t topic = topics_find(&w->topics, start.fields.topic.bytes, start.fields.topic.size);
             uint32_t i = s->queue.head;
             while (i != 0 &&
-                   (delivery_at(w, i)->offered || delivery_at(w, i)->state != QUEUED || delivery_at(w, i)->retain ||
+                   (delivery_at(w, i)->noted == w->outputs || delivery_at(w, i)->state != QUEUED || delivery_at(w, i)->retain ||
                     delivery_at(w, i)->qos != start.fields.qos || w->messages[delivery_at(w, i)->message].topic != topic ||
                     w->messages[delivery_at(w, i)->message].size != start.payload_size ||
                     (whole && !message_equals(w, delivery_at(w, i)->message, packet.topic, packet.payload)))) {
@@ -313,6 +314,7 @@ static void note_offered(struct world *w, struct link *link, const uint8_t *byte
             }
             if (i != 0) {
                 delivery_at(w, i)->offered = true;
+                delivery_at(w, i)->noted = w->outputs;
             }
         }
         if (!whole) {

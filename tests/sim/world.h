@@ -170,7 +170,8 @@ struct delivery {
     uint8_t state;
     uint8_t qos;
     bool retain;
-    bool offered; /* it was encoded once: the broker has taken it out of its queue, and does not drop it any more */
+    bool offered;   /* it was encoded once: the broker has taken it out of its queue, and does not drop it any more */
+    uint32_t noted; /* the output in which it was last seen so; world.outputs */
 };
 
 struct delivery_list {
@@ -385,6 +386,7 @@ struct world {
     bool policy_changed;                   /* since a while durations do not tell when something has to happen */
     uint32_t packet_size_least;            /* the smallest packet_size_max so far, whether set or following from the blocks */
     uint32_t inflight_peak_allowed;        /* the largest inflight_max so far */
+    uint32_t outputs;                      /* how often the broker was asked for output */
     struct publication publication;
 
     uint64_t drops[MIDGE_REASON_COUNT]; /* as the log records say */
