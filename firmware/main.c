@@ -92,6 +92,16 @@ static struct midge *start_broker(void)
     return midge_init(memory, sizeof memory, &config, NULL);
 }
 
+/* Connections that never got as far as the broker, whose log has the others. */
+static void say_refused(void)
+{
+    static uint32_t said;
+
+    for (; said != server.refused; said++) {
+        midge_console_say("Connection refused: there is no room for another one.");
+    }
+}
+
 static void obey(int command)
 {
     if (command == 'p') {
@@ -120,6 +130,7 @@ int main(void)
         uint64_t now_ms = midge_board_now_ms();
 
         busy = midge_server_turn(now_ms) <= now_ms || busy;
+        say_refused();
         if (!said && midge_network_ready()) {
             said = true;
             midge_console_say(LISTENING);

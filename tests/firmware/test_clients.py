@@ -16,6 +16,9 @@ import wire
 # them together. More would be an overload, which ends some connections by the overflow policy.
 PAYLOAD_SIZES = (0, 8, 32, 120, 400)
 
+# More than the boards keep connections for those who are still to be told that there is no room.
+MUTE = 8
+
 # Messages a second of each client, at most, where board.cmake does not say that the emulator bears less.
 RATE = 100
 
@@ -92,6 +95,15 @@ def one_too_many(one):
     one.wait("too-many-2.*too many clients")
 
 
+def no_room_at_all(one):
+    """Who cannot even be told is refused, too, with a line; those who only wait make room."""
+    since = one.mark()
+    mute = [one.open() for _ in range(MUTE)]
+    one.wait("^Connection refused: there is no room for another one", since=since)
+    for client in mute:
+        client.cut()
+
+
 def turn(peers, selector, chance, rate, seconds):
     """Publishes for so long, then waits for all that is under way."""
     deadline = time.monotonic() + seconds
@@ -138,6 +150,7 @@ def main():
         rate = options.rate or float(one.facts["rate"] or RATE)
         fillers = [one.client(f"filler-{i}") for i in range(one.clients - count)]
         peers = [Peer(one, number, count) for number in range(count)]
+        no_room_at_all(one)
         one_too_many(one)
         selector = selectors.DefaultSelector()
         for peer in peers:

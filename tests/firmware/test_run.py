@@ -1,4 +1,4 @@
-"""What `./dev firmware BOARD --run` prints is true: the board listens, and the commands shown reach it.
+"""What `./dev firmware BOARD [--run]` prints is true: the table, and the commands shown, which reach the board.
 
     test_run.py BOARD
 """
@@ -6,6 +6,7 @@
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import threading
@@ -15,7 +16,18 @@ import board
 END_OF_QEMU = b"\x01x"
 
 
+def image(name):
+    """The table is printed, and there are both images: the plain one begins with the stack's end and the start address."""
+    folder = board.ROOT / "build" / "firmware" / name
+    shown = subprocess.check_output([board.ROOT / "boards" / "build.sh", name], text=True)
+    board.expect(shown == (folder / "midge.txt").read_text(encoding="ascii") and "together" in shown, f"it printed {shown}")
+    one = board.Board(name)
+    vectors = struct.pack("<II", one.symbol("midge_stack_end"), one.symbol("midge_cortex_m_reset") | 1)
+    board.expect((folder / "midge.bin").read_bytes().startswith(vectors), "midge.bin does not begin with the vectors")
+
+
 def main(name):
+    image(name)
     port = board.free_ports(1)[0]
     command = [board.ROOT / "boards" / "build.sh", name, "--quiet", "--run", str(port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:

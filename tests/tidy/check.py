@@ -46,6 +46,7 @@ ROOMS = {
     "firmware": {"boards", "port"},
     "tests": {"boards", "port", "firmware"},
 }
+BOARD_README = ("Flashing", "What it uses", "Sizes", "What only the real board can check")
 BOARD_CONFIGURATION = {"lwip_limits.h"}  # what lwIP's configuration takes from the board that it is compiled for
 PORTS = ("linux", "lwip")  # neither includes the other
 
@@ -308,8 +309,14 @@ def rule_unfinished(house):
 
 
 def rule_boards(house):
-    """A board is one folder: nothing outside it names it."""
+    """A board is one folder: nothing outside it names it, and its README says what is to be said of each."""
     boards = [path.parts[1] for path in house.files if path.parts[0] == "boards" and path.parts[2:] == ("board.cmake",)]
+    for board in boards:
+        readme = pathlib.Path("boards", board, "README.md")
+        text = house.text(readme) if readme in house.files else ""
+        for heading in BOARD_README:
+            if f"\n## {heading}\n" not in text:
+                house.found(readme, 1, f"lacks the heading {heading}")
     for path in house.files:
         others = [board for board in boards if path.parts[:2] != ("boards", board)]
         for number, text in enumerate(house.text(path).splitlines(), 1):

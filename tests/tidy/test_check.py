@@ -55,6 +55,7 @@ BAD = {
         ({"port/lwip/tcp.h": "", "port/linux/y.c": '#include "tcp.h"\n'}, "port/linux may not include tcp.h of another port"),
     ],
     "rule_boards": [
+        ({"boards/x-1/board.cmake": ""}, "boards/x-1/README.md:1: lacks the heading Flashing"),
         ({"boards/x-1/board.cmake": "", "port/y.c": "/* as on x-1 */\n"}, "port/y.c:1: names the board x-1"),
         ({"boards/x-1/board.cmake": "", "boards/x-2/board.cmake": "x-1\n"}, "boards/x-2/board.cmake:1: names the board x-1"),
     ],
