@@ -155,7 +155,8 @@ class TestMidge(unittest.TestCase):
         path = folder / "midge.conf"
         path.write_text(f"listener 0 127.0.0.1\nallow_anonymous true\nsys_interval 1\nlog_timestamp_format %FT%T\n"
                         f"password_file {folder}/users\nacl_file {folder}/rights\nlog_dest topic\nlog_dest stderr\n"
-                        f"max_message_rate 100000\nmax_connections_per_address 1000\nauto_id_prefix auto-\nuser root\n",
+                        f"max_message_rate 100000\nmax_connections_per_address 1000\nauto_id_prefix auto-\nuser root\n"
+                        "connect_timeout 10min\n",
                         encoding="ascii")
         return path
 
