@@ -245,7 +245,7 @@ static enum midge_handled skip_step(struct midge *b, midge_index connection, str
     return MIDGE_HANDLED;
 }
 
-/* ---- A packet whose header came in parts, or whose body is not all there ---- */
+/* ---- Any packet ---- */
 
 /* A small packet is put together beside its header, without a block. */
 static enum midge_handled small_step(struct midge *b, midge_index connection, const struct midge_header *header,
@@ -269,96 +269,68 @@ static enum midge_handled small_step(struct midge *b, midge_index connection, co
     return handled;
 }
 
-/* Whether a decoded header is that of a packet which this client may send now; ends the connection where not. */
-static bool check_header(struct midge *b, midge_index connection, const struct midge_header *header)
+/* Takes the bytes of a header, as far as they are there. Returns why the packet cannot be taken, MIDGE_NONE else. */
+static enum midge_reason take_header(struct midge_connection *c, struct offer *offer, struct midge_header *header,
+                                     enum midge_decoded *decoded)
 {
-    enum midge_reason reason = midge_length_check(header);
+    uint32_t had = c->header_size;
+    enum midge_reason reason = had == 0 ? check_first(c, offer->bytes[0]) : MIDGE_NONE;
     if (reason != MIDGE_NONE) {
-        midge_connection_end(b, connection, reason);
-        return false;
+        return reason;
     }
-    if (is_oversize(b, header) && midge_type_of(header->first) != MIDGE_PACKET_PUBLISH) {
-        end_oversize(b, connection, header, (struct midge_view){0}, b->packet_size_max);
-        return false;
+    uint32_t most = MIDGE_HEADER_SIZE_MAX - had;
+    uint32_t part = offer->size < most ? (uint32_t)offer->size : most;
+    memcpy(c->header + had, offer->bytes, part);
+    *decoded = midge_header_decode(c->header, had + part, header);
+    if (*decoded == MIDGE_MALFORMED) {
+        return MIDGE_REMAINING_LENGTH;
     }
-    return true;
+    c->header_size = *decoded == MIDGE_DECODED ? header->size : (uint8_t)(had + part);
+    consume(offer, c->header_size - had);
+    return *decoded == MIDGE_DECODED ? midge_length_check(header) : MIDGE_NONE;
 }
 
-/* One step with a packet that was begun: at least one byte is consumed, or the connection waits or ends. */
-static enum midge_handled resume(struct midge *b, midge_index connection, struct offer *offer)
+/* One step with a packet: at least one byte is consumed, or the connection waits or ends. */
+static enum midge_handled step(struct midge *b, midge_index connection, struct offer *offer)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     struct midge_header header;
     enum midge_decoded decoded = midge_header_decode(c->header, c->header_size, &header);
     if (decoded == MIDGE_INCOMPLETE) {
-        c->header[c->header_size++] = offer->bytes[0];
-        consume(offer, 1);
-        decoded = midge_header_decode(c->header, c->header_size, &header);
-        if (decoded == MIDGE_DECODED) {
-            if (!check_header(b, connection, &header)) {
-                return MIDGE_ENDED;
-            }
-            if (header.remaining == 0) {
-                return small_step(b, connection, &header, offer);
-            }
+        enum midge_reason reason = take_header(c, offer, &header, &decoded);
+        if (reason != MIDGE_NONE) {
+            return midge_connection_end(b, connection, reason);
         }
-        return decoded == MIDGE_MALFORMED ? midge_connection_end(b, connection, MIDGE_REMAINING_LENGTH) : MIDGE_HANDLED;
+        if (decoded == MIDGE_INCOMPLETE) {
+            return MIDGE_HANDLED;
+        }
+        if (is_oversize(b, &header) && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
+            return end_oversize(b, connection, &header, (struct midge_view){0}, b->packet_size_max);
+        }
+        if (header.remaining > 0 && offer->size == 0) {
+            return MIDGE_HANDLED;
+        }
     }
-    if (header.size + header.remaining <= sizeof(c->header)) {
-        return small_step(b, connection, &header, offer);
-    }
-    if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
-        return skip_step(b, connection, offer);
-    }
-    if (c->assembly == 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
+    bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
+    if (!begun && header.remaining > 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
         enum midge_handled handled = dispatch(b, connection, &header, offer->bytes);
         if (handled == MIDGE_HANDLED) {
             consume(offer, header.remaining);
         }
         return handled;
     }
-    return assembly_step(b, connection, &header, offer);
-}
-
-/* One step at the start of a packet. */
-static enum midge_handled start(struct midge *b, midge_index connection, struct offer *offer)
-{
-    struct midge_connection *c = midge_connection_at(b, connection);
-    enum midge_reason reason = check_first(c, offer->bytes[0]);
-    if (reason != MIDGE_NONE) {
-        return midge_connection_end(b, connection, reason);
+    if (header.size + header.remaining <= sizeof(c->header)) {
+        return small_step(b, connection, &header, offer);
     }
-    struct midge_header header;
-    enum midge_decoded decoded = midge_header_decode(offer->bytes, offer->size, &header);
-    if (decoded == MIDGE_MALFORMED) {
-        return midge_connection_end(b, connection, MIDGE_REMAINING_LENGTH);
-    }
-    uint32_t kept = (uint32_t)offer->size;
-    if (decoded == MIDGE_DECODED) {
-        if (!check_header(b, connection, &header)) {
-            return MIDGE_ENDED;
-        }
-        if (offer->size - header.size >= header.remaining && !is_oversize(b, &header)) {
-            enum midge_handled handled = dispatch(b, connection, &header, offer->bytes + header.size);
-            if (handled == MIDGE_HANDLED) {
-                consume(offer, header.size + header.remaining);
-            }
-            return handled;
-        }
-        kept = header.size;
-    }
-    memcpy(c->header, offer->bytes, kept);
-    c->header_size = (uint8_t)kept;
-    consume(offer, kept);
-    return MIDGE_HANDLED;
+    return (c->flags & MIDGE_CONN_SKIPPED) != 0 ? skip_step(b, connection, offer)
+                                                : assembly_step(b, connection, &header, offer);
 }
 
 size_t midge_input(struct midge *b, midge_index connection, const uint8_t *bytes, size_t size)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     struct offer offer = {.bytes = bytes, .size = size};
     while (offer.size > 0) {
-        enum midge_handled handled = c->header_size == 0 ? start(b, connection, &offer) : resume(b, connection, &offer);
+        enum midge_handled handled = step(b, connection, &offer);
         if (handled == MIDGE_ENDED) {
             return size;
         }
