@@ -1,30 +1,23 @@
 #include "topic.h"
 
-static bool is_continuation(uint8_t byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-/* The size of the well-formed character that starts with a byte over 0x7f, 0 where it is ill-formed (table 3-7 of the Unicode
- * standard: neither overlong, nor a surrogate, nor beyond U+10FFFF). */
-static uint32_t character_size(const uint8_t *bytes, uint32_t size)
+/* The size of the well-formed character that starts with a byte over 0x7f, 0 where it is ill-formed: neither overlong, nor a
+ * surrogate, nor beyond U+10FFFF. */
+static uint32_t character_size(const uint8_t *bytes, size_t size)
 {
     uint8_t lead = bytes[0];
-    uint32_t length = lead >= 0xc2 && lead <= 0xdf   ? 2
-                      : lead >= 0xe0 && lead <= 0xef ? 3
-                      : lead >= 0xf0 && lead <= 0xf4 ? 4
-                                                     : 0;
-    if (length == 0 || length > size) {
+    uint32_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || length > size) {
         return 0;
     }
+    uint32_t character = lead & (0x7fu >> length);
     for (uint32_t i = 1; i < length; i++) {
-        if (!is_continuation(bytes[i])) {
+        if ((bytes[i] & 0xc0) != 0x80) {
             return 0;
         }
+        character = character << 6 | (bytes[i] & 0x3f);
     }
-    uint8_t second = bytes[1];
-    bool wrong = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
-                 (lead == 0xf4 && second > 0x8f);
+    /* What one byte less could hold: of three bytes 11 bits, of four 16; that of two is seen from the lead. */
+    bool wrong = character >> (5 * length - 4) == 0 || character >> 11 == 0xd800 >> 11 || character > 0x10ffff;
     return wrong ? 0 : length;
 }
 
@@ -36,23 +29,27 @@ struct contents {
 
 static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct contents *contents)
 {
+    const uint8_t *end = bytes + size;
     *contents = (struct contents){0};
-    for (uint32_t i = 0; i < size;) {
-        uint8_t c = bytes[i];
-        uint32_t length = 1;
+    while (bytes < end) {
+        uint8_t c = *bytes;
         if (c >= 0x80) {
-            length = character_size(bytes + i, size - i);
+            uint32_t length = character_size(bytes, (size_t)(end - bytes));
             if (length == 0) {
                 return MIDGE_BAD_UTF8;
             }
-        } else if (c <= '/') { /* digits and letters lie above */
-            if (c == 0) {
-                return MIDGE_NUL_CHARACTER;
-            }
-            contents->slashes += c == '/' ? 1 : 0;
-            contents->wildcards = contents->wildcards || c == '+' || c == '#';
+            bytes += length;
+            continue;
         }
-        i += length;
+        bytes++;
+        if (c > '/') {
+            continue; /* a digit or a letter, most likely */
+        }
+        if (c == 0) {
+            return MIDGE_NUL_CHARACTER;
+        }
+        contents->slashes += c == '/' ? 1 : 0;
+        contents->wildcards = contents->wildcards || c == '+' || c == '#';
     }
     return MIDGE_NONE;
 }
