@@ -140,45 +140,40 @@ void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge
     prune(subscriptions, node);
 }
 
-/* Goes down from one node along the levels of the topic; children + are left on the stack. Returns its new depth. */
-static uint32_t descend(struct midge_subscriptions *subscriptions, struct midge_view topic, struct midge_walk at,
-                        uint32_t depth, void (*found)(void *context, midge_index first), void *context)
+void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
+                               void (*found)(void *context, midge_index first), void *context)
 {
-    midge_index node = (midge_index)at.node;
-    uint32_t offset = at.offset;
-    do {
+    midge_index node = 0;
+    uint32_t offset = 0; /* of the level that a child of the node would have */
+    uint32_t depth = 0;  /* of the stack: children + are left there for later */
+    for (;;) {
         const struct midge_filter_node *n = node_at(subscriptions, node);
         /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
         bool wild = node != 0 || topic.bytes[0] != '$';
         if (n->multi != 0 && wild) {
             found(context, n->multi);
         }
-        if (offset > topic.size) {
-            if (n->exact != 0) {
-                found(context, n->exact);
+        midge_index child = 0;
+        if (offset <= topic.size) {
+            uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
+            child = midge_tree_find(&subscriptions->tree, node, topic.bytes + offset, size);
+            offset += size + 1;
+            if (n->plus != 0 && wild) {
+                MIDGE_ASSERT(depth <= subscriptions->levels_max);
+                subscriptions->stack[depth++] = (struct midge_walk){.node = n->plus, .offset = offset};
             }
-            break;
+        } else if (n->exact != 0) {
+            found(context, n->exact);
         }
-        uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
-        const uint8_t *level = topic.bytes + offset;
-        offset += size + 1;
-        if (n->plus != 0 && wild) {
-            MIDGE_ASSERT(depth <= subscriptions->levels_max);
-            subscriptions->stack[depth++] = (struct midge_walk){.node = n->plus, .offset = offset};
+        node = child;
+        if (node == 0) {
+            if (depth == 0) {
+                return;
+            }
+            depth--;
+            node = (midge_index)subscriptions->stack[depth].node;
+            offset = subscriptions->stack[depth].offset;
         }
-        node = midge_tree_find(&subscriptions->tree, node, level, size);
-    } while (node != 0);
-    return depth;
-}
-
-void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
-                               void (*found)(void *context, midge_index first), void *context)
-{
-    struct midge_walk at = {0};
-    uint32_t depth = descend(subscriptions, topic, at, 0, found, context);
-    while (depth > 0) {
-        depth--;
-        depth = descend(subscriptions, topic, subscriptions->stack[depth], depth, found, context);
     }
 }
 
