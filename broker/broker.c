@@ -196,36 +196,38 @@ static void wait_timer(struct midge *b, midge_index connection)
     }
 }
 
-static bool wait_is_due(const struct midge *b, midge_index connection)
+/* A deadline of the connection's state. */
+static void state_timer(struct midge *b, midge_index connection)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    const struct midge_wait *wait = midge_wait_at(b, connection);
-    if (!midge_wait_counts(c)) {
-        return false;
+    switch ((enum midge_connection_state)midge_connection_at(b, connection)->state) {
+    case MIDGE_CONNECTING:
+        midge_connection_end(b, connection, MIDGE_CONNECT_TIMEOUT);
+        break;
+    case MIDGE_CLOSING:
+        midge_connection_close(b, connection);
+        break;
+    default:
+        assembly_timer(b, connection);
+        break;
     }
-    if (is_due(b, wait->deadline_ms)) {
-        return true;
-    }
-    return c->wait_kind == MIDGE_WAIT_SUBSCRIBER &&
-           is_due(b, midge_connection_at(b, wait->object)->progress_ms + b->config.policy.progress_ms);
 }
 
 static void timer_fired(struct midge *b, midge_index connection)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    bool state_due = is_due(b, c->state_deadline_ms);
-    if (c->state == MIDGE_CONNECTING && state_due) {
-        midge_connection_end(b, connection, MIDGE_CONNECT_TIMEOUT);
-    } else if (c->state == MIDGE_CLOSING && state_due) {
-        midge_connection_close(b, connection);
-    } else if (wait_is_due(b, connection)) {
+    struct midge_deadline next = midge_deadline_next(b, connection);
+    switch (next.left_ms > 0 ? MIDGE_DEADLINE_NONE : next.kind) {
+    case MIDGE_DEADLINE_STATE:
+        state_timer(b, connection);
+        break;
+    case MIDGE_DEADLINE_WAIT:
         wait_timer(b, connection);
-    } else if (midge_keepalive_counts(c) && is_due(b, c->last_input_ms + midge_keepalive_ms(c))) {
+        break;
+    case MIDGE_DEADLINE_KEEPALIVE:
         midge_connection_end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
-    } else if (c->state == MIDGE_ACTIVE && c->assembly != 0 && state_due) {
-        assembly_timer(b, connection);
-    } else {
+        break;
+    case MIDGE_DEADLINE_NONE:
         midge_deadlines_arm(b, connection);
+        break;
     }
 }
 

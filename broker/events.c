@@ -39,32 +39,58 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
     return false;
 }
 
-/* What is left until a deadline, or until the one found before, whichever comes first. */
-static int32_t sooner(const struct midge *b, int32_t left_ms, uint32_t deadline_ms)
+/* The silence after which a client is held for gone: 1.5 times the keep alive, [MQTT-3.1.2-24]. */
+static uint32_t keepalive_ms(const struct midge_connection *c)
 {
-    int32_t left = (int32_t)(deadline_ms - midge_now(b));
-    return left < left_ms ? left : left_ms;
+    return c->keepalive_s * UINT32_C(1500);
+}
+
+/* Whether the client's own silence counts at present: not while it is we who do not listen. */
+static bool keepalive_counts(const struct midge_connection *c)
+{
+    return c->state == MIDGE_ACTIVE && c->keepalive_s != 0 && c->wait_kind == MIDGE_WAIT_NONE;
+}
+
+/* Whether what a connection waits for has a deadline: the turn of a will comes before any call returns. */
+static bool wait_counts(const struct midge_connection *c)
+{
+    return (c->flags & MIDGE_CONN_WAITED) != 0 && c->wait_kind != MIDGE_WAIT_NONE && c->wait_kind != MIDGE_WAIT_WILL;
+}
+
+/* Keeps a deadline where it comes before the one found so far. */
+static void consider(const struct midge *b, struct midge_deadline *next, enum midge_deadline_kind kind, uint32_t deadline_ms)
+{
+    int32_t left_ms = (int32_t)(deadline_ms - midge_now(b));
+    if (left_ms < next->left_ms) {
+        *next = (struct midge_deadline){.kind = kind, .left_ms = left_ms};
+    }
+}
+
+struct midge_deadline midge_deadline_next(const struct midge *b, midge_index connection)
+{
+    const struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_deadline next = {.left_ms = INT32_MAX};
+    if (c->state == MIDGE_CONNECTING || c->state == MIDGE_CLOSING || (c->state == MIDGE_ACTIVE && c->assembly != 0)) {
+        consider(b, &next, MIDGE_DEADLINE_STATE, c->state_deadline_ms);
+    }
+    if (wait_counts(c)) {
+        const struct midge_wait *wait = midge_wait_at(b, connection);
+        consider(b, &next, MIDGE_DEADLINE_WAIT, wait->deadline_ms);
+        if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
+            const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
+            consider(b, &next, MIDGE_DEADLINE_WAIT, subscriber->progress_ms + b->config.policy.progress_ms);
+        }
+    } else if (keepalive_counts(c)) {
+        consider(b, &next, MIDGE_DEADLINE_KEEPALIVE, c->last_input_ms + keepalive_ms(c));
+    }
+    return next;
 }
 
 void midge_deadlines_arm(struct midge *b, midge_index connection)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    int32_t left_ms = INT32_MAX;
-    if (c->state == MIDGE_CONNECTING || c->state == MIDGE_CLOSING || (c->state == MIDGE_ACTIVE && c->assembly != 0)) {
-        left_ms = sooner(b, left_ms, c->state_deadline_ms);
-    }
-    if (midge_wait_counts(c)) {
-        const struct midge_wait *wait = midge_wait_at(b, connection);
-        left_ms = sooner(b, left_ms, wait->deadline_ms);
-        if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
-            const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
-            left_ms = sooner(b, left_ms, subscriber->progress_ms + b->config.policy.progress_ms);
-        }
-    } else if (midge_keepalive_counts(c)) {
-        left_ms = sooner(b, left_ms, c->last_input_ms + midge_keepalive_ms(c));
-    }
-    if (left_ms != INT32_MAX) {
-        midge_timers_set(&b->timers, connection, midge_now(b) + (uint32_t)left_ms);
+    struct midge_deadline next = midge_deadline_next(b, connection);
+    if (next.kind != MIDGE_DEADLINE_NONE) {
+        midge_timers_set(&b->timers, connection, midge_now(b) + (uint32_t)next.left_ms);
     } else {
         midge_timers_clear(&b->timers, connection);
     }

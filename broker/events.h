@@ -20,26 +20,15 @@ static inline void midge_output_due(struct midge *b, midge_index connection)
 /* Takes the next event; false where there is none. */
 bool midge_event_take(struct midge *b, struct midge_event *event);
 
+/* Which of a connection's deadlines is the next one, and what is left until then: nothing where it is due. */
+struct midge_deadline {
+    enum midge_deadline_kind { MIDGE_DEADLINE_NONE, MIDGE_DEADLINE_STATE, MIDGE_DEADLINE_WAIT, MIDGE_DEADLINE_KEEPALIVE } kind;
+    int32_t left_ms;
+};
+struct midge_deadline midge_deadline_next(const struct midge *b, midge_index connection);
+
 /* Sets a connection's timer to the first of its deadlines. To be called when one of them was set; those that move on with
  * each packet are found out when the timer fires. */
 void midge_deadlines_arm(struct midge *b, midge_index connection);
-
-/* The silence after which a client is held for gone: 1.5 times the keep alive, [MQTT-3.1.2-24]. */
-static inline uint32_t midge_keepalive_ms(const struct midge_connection *c)
-{
-    return c->keepalive_s * UINT32_C(1500);
-}
-
-/* Whether the client's own silence counts at present: not while it is we who do not listen. */
-static inline bool midge_keepalive_counts(const struct midge_connection *c)
-{
-    return c->state == MIDGE_ACTIVE && c->keepalive_s != 0 && c->wait_kind == MIDGE_WAIT_NONE;
-}
-
-/* Whether what a connection waits for has a deadline: the turn of a will comes before any call returns. */
-static inline bool midge_wait_counts(const struct midge_connection *c)
-{
-    return (c->flags & MIDGE_CONN_WAITED) != 0 && c->wait_kind != MIDGE_WAIT_NONE && c->wait_kind != MIDGE_WAIT_WILL;
-}
 
 #endif
