@@ -274,16 +274,16 @@ uint64_t midge_advance(struct midge *b, uint64_t now_ms)
 
 void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
 {
-    const struct midge_pool *pools[] = {
-        [MIDGE_POOL_CONNECTIONS] = &b->connections,
-        [MIDGE_POOL_SESSIONS] = &b->sessions,
-        [MIDGE_POOL_SUBSCRIPTIONS] = &b->subscriptions.pool,
-        [MIDGE_POOL_FILTER_NODES] = &b->subscriptions.tree.nodes,
-        [MIDGE_POOL_TOPIC_NODES] = &b->retained.tree.nodes,
-        [MIDGE_POOL_NAMES] = &b->names.chunks,
-        [MIDGE_POOL_DELIVERIES] = &b->deliveries,
-        [MIDGE_POOL_QOS2_IDENTIFIERS] = &b->qos2,
-        [MIDGE_POOL_BLOCKS] = &b->store.blocks,
+    static const uint16_t pools[] = {
+        [MIDGE_POOL_CONNECTIONS] = offsetof(struct midge, connections),
+        [MIDGE_POOL_SESSIONS] = offsetof(struct midge, sessions),
+        [MIDGE_POOL_SUBSCRIPTIONS] = offsetof(struct midge, subscriptions.pool),
+        [MIDGE_POOL_FILTER_NODES] = offsetof(struct midge, subscriptions.tree.nodes),
+        [MIDGE_POOL_TOPIC_NODES] = offsetof(struct midge, retained.tree.nodes),
+        [MIDGE_POOL_NAMES] = offsetof(struct midge, names.chunks),
+        [MIDGE_POOL_DELIVERIES] = offsetof(struct midge, deliveries),
+        [MIDGE_POOL_QOS2_IDENTIFIERS] = offsetof(struct midge, qos2),
+        [MIDGE_POOL_BLOCKS] = offsetof(struct midge, store.blocks),
     };
     *metrics = b->metrics;
     metrics->subscriptions = b->subscriptions.pool.used;
@@ -293,7 +293,7 @@ void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
     metrics->stored_messages = b->store.messages;
     metrics->stored_bytes = b->store.bytes;
     for (uint32_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
-        metrics->pools[i] =
-            (struct midge_pool_use){.used = pools[i]->used, .peak = pools[i]->peak, .capacity = pools[i]->capacity};
+        const struct midge_pool *pool = (const void *)((const uint8_t *)b + pools[i]);
+        metrics->pools[i] = (struct midge_pool_use){.used = pool->used, .peak = pool->peak, .capacity = pool->capacity};
     }
 }

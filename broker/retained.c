@@ -7,23 +7,6 @@
 
 enum { SIBLING_LINKS = offsetof(struct midge_topic_node, next) };
 
-/* Finds the node of a topic; as far as it exists, where it does not: *offset is then the level that is missing below it. */
-static midge_index follow(const struct midge_retained *retained, struct midge_view topic, uint32_t *offset)
-{
-    midge_index node = 0;
-    *offset = 0;
-    while (*offset <= topic.size) {
-        uint32_t size = midge_level_size(topic.bytes, topic.size, *offset);
-        midge_index child = midge_tree_find(&retained->tree, node, topic.bytes + *offset, size);
-        if (child == 0) {
-            break;
-        }
-        node = child;
-        *offset += size + 1;
-    }
-    return node;
-}
-
 static void prune(struct midge_retained *retained, midge_index node)
 {
     while (node != 0 && midge_tree_at(&retained->tree, node)->uses == 0) {
@@ -56,15 +39,15 @@ static void drop_message(struct midge_retained *retained, struct midge_topic_nod
 
 midge_index midge_retained_get(const struct midge_retained *retained, struct midge_view topic)
 {
-    uint32_t offset;
-    midge_index node = follow(retained, topic, &offset);
+    uint32_t offset = 0;
+    midge_index node = midge_tree_follow(&retained->tree, topic, &offset);
     return offset <= topic.size ? 0 : midge_topic_node_at(retained, node)->message;
 }
 
 bool midge_retained_set(struct midge_retained *retained, struct midge_view topic, midge_index message)
 {
-    uint32_t offset;
-    midge_index node = follow(retained, topic, &offset);
+    uint32_t offset = 0;
+    midge_index node = midge_tree_follow(&retained->tree, topic, &offset);
     while (offset <= topic.size) {
         uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
         midge_index child = add_child(retained, node, topic.bytes + offset, size);
@@ -90,8 +73,8 @@ bool midge_retained_set(struct midge_retained *retained, struct midge_view topic
 
 void midge_retained_clear(struct midge_retained *retained, struct midge_view topic)
 {
-    uint32_t offset;
-    midge_index node = follow(retained, topic, &offset);
+    uint32_t offset = 0;
+    midge_index node = midge_tree_follow(&retained->tree, topic, &offset);
     if (offset > topic.size && midge_topic_node_at(retained, node)->message != 0) {
         drop_message(retained, midge_topic_node_at(retained, node));
         prune(retained, node);

@@ -18,43 +18,23 @@ static midge_index *list_of(struct midge_filter_node *n, bool multi)
     return multi ? &n->multi : &n->exact;
 }
 
-static bool is_character(const uint8_t *level, uint32_t size, char character)
+/* Takes # off a filter, and the slash before it. What is left of # alone has no level: *offset is beyond its end. Returns
+ * whether there was one. */
+static bool cut_multi(struct midge_view *filter, uint32_t *offset)
 {
-    return size == 1 && level[0] == (uint8_t)character;
-}
-
-/* Finds the node that a filter hangs on; *node is set to the last one on the way that exists, *offset to the level that its
- * child would have. Returns true where the whole way exists. *multi tells whether the filter ends with #. */
-static bool follow(const struct midge_subscriptions *subscriptions, struct midge_view filter, midge_index *node,
-                   uint32_t *offset, bool *multi)
-{
-    *node = 0;
-    *offset = 0;
-    *multi = filter.bytes[filter.size - 1] == '#';
-    while (*offset <= filter.size) {
-        const uint8_t *level = filter.bytes + *offset;
-        uint32_t size = midge_level_size(filter.bytes, filter.size, *offset);
-        if (is_character(level, size, '#')) {
-            return true;
-        }
-        midge_index child = is_character(level, size, '+') ? node_at(subscriptions, *node)->plus
-                                                           : midge_tree_find(&subscriptions->tree, *node, level, size);
-        if (child == 0) {
-            return false;
-        }
-        *node = child;
-        *offset += size + 1;
-    }
-    return true;
+    bool multi = filter->bytes[filter->size - 1] == '#';
+    *offset = multi && filter->size == 1 ? 1 : 0;
+    filter->size -= !multi ? 0 : filter->size == 1 ? 1 : 2;
+    return multi;
 }
 
 midge_index midge_subscriptions_find(const struct midge_subscriptions *subscriptions, midge_index session, midge_index first,
                                      struct midge_view filter)
 {
-    midge_index node;
     uint32_t offset;
-    bool multi;
-    if (first == 0 || !follow(subscriptions, filter, &node, &offset, &multi)) {
+    bool multi = cut_multi(&filter, &offset);
+    midge_index node = midge_tree_follow(&subscriptions->tree, filter, &offset);
+    if (first == 0 || offset <= filter.size) {
         return 0;
     }
     struct midge_filter_node *n = node_at(subscriptions, node);
@@ -93,25 +73,21 @@ static void prune(struct midge_subscriptions *subscriptions, midge_index node)
 midge_index midge_subscriptions_add(struct midge_subscriptions *subscriptions, midge_index session, struct midge_view filter,
                                     uint32_t state)
 {
-    midge_index node;
-    uint32_t offset;
-    bool multi;
-    bool whole = follow(subscriptions, filter, &node, &offset, &multi);
     if (midge_pool_free(&subscriptions->pool) == 0) {
         return 0;
     }
-    while (!whole && offset <= filter.size) {
+    uint32_t offset;
+    bool multi = cut_multi(&filter, &offset);
+    midge_index node = midge_tree_follow(&subscriptions->tree, filter, &offset);
+    while (offset <= filter.size) {
         const uint8_t *level = filter.bytes + offset;
         uint32_t size = midge_level_size(filter.bytes, filter.size, offset);
-        if (is_character(level, size, '#')) {
-            break;
-        }
         midge_index child = midge_tree_add(&subscriptions->tree, node, level, size);
         if (child == 0) {
             prune(subscriptions, node);
             return 0;
         }
-        if (is_character(level, size, '+')) {
+        if (size == 1 && level[0] == '+') {
             node_at(subscriptions, node)->plus = child;
         }
         node = child;

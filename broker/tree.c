@@ -1,5 +1,7 @@
 #include "tree.h"
 
+#include "topic.h"
+
 void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed)
 {
     struct midge_pool *nodes = &tree->nodes;
@@ -29,6 +31,21 @@ midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, c
             break;
         }
         node = midge_table_after(&tree->table, node, hash);
+    }
+    return node;
+}
+
+midge_index midge_tree_follow(const struct midge_tree *tree, struct midge_view path, uint32_t *offset)
+{
+    midge_index node = 0;
+    while (*offset <= path.size) {
+        uint32_t size = midge_level_size(path.bytes, path.size, *offset);
+        midge_index child = midge_tree_find(tree, node, path.bytes + *offset, size);
+        if (child == 0) {
+            break;
+        }
+        node = child;
+        *offset += size + 1;
     }
     return node;
 }

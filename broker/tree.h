@@ -33,6 +33,10 @@ static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tre
 /* Returns the child of `parent` with this level, 0 where there is none. */
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size);
 
+/* Goes down from the root along the levels of a path, from the one at *offset <= path.size + 1 on, as far as the nodes exist.
+ * Returns the last one; *offset is then the level that is missing below it, beyond the end where none is. */
+midge_index midge_tree_follow(const struct midge_tree *tree, struct midge_view path, uint32_t *offset);
+
 /* Adds a child that is not there yet, zeroed behind its struct midge_tree_node, without uses, and counts it as a use of the
  * parent. Returns 0 where nodes or names are dry. size is 0 .. 65,535. */
 midge_index midge_tree_add(struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size);
