@@ -49,22 +49,23 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
     memcpy(id, "midge-", 6);
     do {
         b->assigned_ids++;
-        uint32_t high = midge_hash(b->config.hash_seed, 1, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
-        uint32_t low = midge_hash(b->config.hash_seed, 2, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
-        uint64_t number = (uint64_t)high << 32 | low;
+        uint32_t number = 0;
         for (uint32_t i = 0; i < 16; i++) {
-            id[6 + i] = (uint8_t)digits[number >> (60 - 4 * i) & 0xf];
+            if (i % 8 == 0) {
+                number = midge_hash(b->config.hash_seed, 1 + i / 8, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
+            }
+            id[6 + i] = (uint8_t)digits[number >> 28];
+            number <<= 4;
         }
     } while (midge_session_find(b, view) != 0);
     return view;
 }
 
-/* Finds or makes the session [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first [MQTT-3.1.4-2]. Returns 0
- * where there is no room. */
-static midge_index open_session(struct midge *b, struct midge_view client_id, bool clean, bool *present,
+/* Takes the session, if there is one, or makes it [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first
+ * [MQTT-3.1.4-2]. Returns 0 where there is no room. */
+static midge_index open_session(struct midge *b, midge_index session, struct midge_view client_id, bool clean, bool *present,
                                 enum midge_reason *reason)
 {
-    midge_index session = midge_session_find(b, client_id);
     if (session != 0 && midge_session_at(b, session)->connection != 0) {
         midge_connection_end(b, midge_session_at(b, session)->connection, MIDGE_TAKEN_OVER);
         session = midge_session_find(b, client_id);
@@ -102,7 +103,7 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
     }
     bool present;
     enum midge_reason reason = MIDGE_NONE;
-    midge_index session = open_session(b, client_id, connect->login.clean_session, &present, &reason);
+    midge_index session = open_session(b, old, client_id, connect->login.clean_session, &present, &reason);
     if (session == 0) {
         if (will != 0) {
             midge_store_release(&b->store, will);

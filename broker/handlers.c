@@ -104,51 +104,53 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
 
 /* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
 
+struct filter {
+    struct midge_view name;
+    uint8_t qos; /* of a SUBSCRIBE */
+};
+
 /* Takes the next filter off a list. */
-static enum midge_reason next_filter(struct midge *b, struct midge_reader *list, bool subscribe, struct midge_view *filter,
-                                     uint8_t *qos)
+static enum midge_reason next_filter(struct midge *b, struct midge_reader *list, bool subscribe, struct filter *filter)
 {
     b->scratch.used = 0;
-    *filter = (struct midge_view){0}; /* that of one before must not be named where this one cannot be read */
-    return midge_filter_decode(list, subscribe, &b->scratch, b->config.limits.topic_levels, filter, qos);
+    filter->name = (struct midge_view){0}; /* that of one before must not be named where this one cannot be read */
+    enum midge_reason reason =
+        midge_filter_decode(list, subscribe, &b->scratch, b->config.limits.topic_levels, &filter->name, &filter->qos);
+    return reason == MIDGE_NONE && filter->name.size > b->scratch.size / 2 ? MIDGE_SCRATCH : reason;
 }
 
 /* Checks a whole list of filters before any of them takes effect. Returns their number, 0 where the connection was ended. */
 static uint32_t check_filters(struct midge *b, midge_index connection, struct midge_reader list, bool subscribe)
 {
-    struct midge_view filter = {0};
-    uint8_t qos;
+    struct filter filter = {0};
     uint32_t count = 0;
     enum midge_reason reason = list.size == 0 ? MIDGE_NO_FILTER : MIDGE_NONE; /* [MQTT-3.8.3-3] */
     while (list.size > 0 && reason == MIDGE_NONE) {
-        reason = next_filter(b, &list, subscribe, &filter, &qos);
-        if (reason == MIDGE_NONE && filter.size > b->scratch.size / 2) {
-            reason = MIDGE_SCRATCH;
-        }
+        reason = next_filter(b, &list, subscribe, &filter);
         count++;
     }
     if (reason != MIDGE_NONE) {
-        end_for_name(b, connection, reason, filter);
+        end_for_name(b, connection, reason, filter.name);
         return 0;
     }
     return count;
 }
 
 /* Subscribes to one filter; returns the code for the SUBACK. */
-static uint8_t subscribe_one(struct midge *b, midge_index connection, struct midge_view filter, uint8_t qos)
+static uint8_t subscribe_one(struct midge *b, midge_index connection, const struct filter *filter)
 {
     midge_index session = midge_connection_at(b, connection)->session;
     enum midge_reason reason = MIDGE_SUBSCRIBE_DENIED;
-    if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, &filter)) {
-        uint8_t granted = qos < b->config.policy.qos_max ? qos : b->config.policy.qos_max;
-        if (midge_interest_add(b, session, filter, granted)) {
-            midge_trace(b, MIDGE_LOG_SUBSCRIBED, connection, 0, 0, filter, 0, granted);
+    if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, &filter->name)) {
+        uint8_t granted = filter->qos < b->config.policy.qos_max ? filter->qos : b->config.policy.qos_max;
+        if (midge_interest_add(b, session, filter->name, granted)) {
+            midge_trace(b, MIDGE_LOG_SUBSCRIBED, connection, 0, 0, filter->name, 0, granted);
             return granted;
         }
         reason = MIDGE_SUBSCRIPTIONS_FULL;
     }
     struct midge_log record = midge_record(b, MIDGE_LOG_DENIED, reason, connection);
-    record.topic = filter;
+    record.topic = filter->name;
     midge_record_write(b, &record);
     return MIDGE_SUBACK_FAILURE;
 }
@@ -220,10 +222,9 @@ enum midge_handled midge_handle_subscribe(struct midge *b, midge_index connectio
         midge_reader_message(&writer.over, &b->store, c->suback, 0);
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct midge_view filter;
-        uint8_t qos = 0;
-        next_filter(b, &packet->body, true, &filter, &qos);
-        write_code(b, &writer, i, subscribe_one(b, connection, filter, qos));
+        struct filter filter;
+        next_filter(b, &packet->body, true, &filter);
+        write_code(b, &writer, i, subscribe_one(b, connection, &filter));
     }
     if (writer.suback != 0) {
         midge_store_truncate(&b->store, writer.suback, count);
@@ -241,10 +242,10 @@ enum midge_handled midge_handle_unsubscribe(struct midge *b, midge_index connect
         return MIDGE_ENDED;
     }
     while (packet->body.size > 0) {
-        struct midge_view filter;
-        next_filter(b, &packet->body, false, &filter, NULL);
-        midge_interest_remove(b, midge_connection_at(b, connection)->session, filter);
-        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, connection, 0, 0, filter, 0, 0);
+        struct filter filter;
+        next_filter(b, &packet->body, false, &filter);
+        midge_interest_remove(b, midge_connection_at(b, connection)->session, filter.name);
+        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, connection, 0, 0, filter.name, 0, 0);
     }
     midge_reply(b, connection, MIDGE_PACKET_UNSUBACK, packet->packet_id); /* [MQTT-3.10.4-5] */
     return MIDGE_HANDLED;
