@@ -28,9 +28,8 @@ static enum midge_reason check_client_id(const struct midge *b, const struct mid
 }
 
 /* Asks the port; an answer that came by midge_authenticated is kept in the connection. */
-static enum midge_verdict authenticate(struct midge *b, midge_index connection, const struct midge_login *login)
+static enum midge_verdict authenticate(struct midge *b, struct midge_connection *c, const struct midge_login *login)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->verdict != MIDGE_VERDICT_NONE) {
         return (enum midge_verdict)c->verdict;
     }
@@ -78,18 +77,18 @@ static midge_index open_session(struct midge *b, midge_index session, struct mid
     return session != 0 ? session : midge_session_create(b, client_id, reason);
 }
 
-static void log_connected(struct midge *b, midge_index connection, bool present)
+static void log_connected(struct midge *b, midge_index connection, uint16_t keepalive_s, bool present)
 {
     struct midge_log record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, connection);
     record.code = present ? 1 : 0;
-    record.size = midge_connection_at(b, connection)->keepalive_s;
+    record.size = keepalive_s;
     midge_record_write(b, &record);
 }
 
 /* All questions are answered: the client is in, unless a pool is dry. */
-static enum midge_handled accept_client(struct midge *b, midge_index connection, const struct midge_connect *connect)
+static enum midge_handled accept_client(struct midge *b, midge_index connection, struct midge_connection *c,
+                                        const struct midge_connect *connect)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint8_t assigned[ASSIGNED_ID_SIZE];
     struct midge_view client_id = connect->login.client_id.size == 0 ? assign_client_id(b, assigned) : connect->login.client_id;
     midge_index old = midge_session_find(b, client_id);
@@ -127,7 +126,7 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
         b->metrics.clients_connected > b->metrics.clients_peak ? b->metrics.clients_connected : b->metrics.clients_peak;
     /* In MQTT 3.1 the bit of session present is reserved. */
     midge_reply_connack(b, connection, present && (connect->login.level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
-    log_connected(b, connection, present);
+    log_connected(b, connection, c->keepalive_s, present);
     midge_deadlines_arm(b, connection);
     return MIDGE_HANDLED;
 }
@@ -152,10 +151,10 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
     if (reason != MIDGE_NONE) {
         return midge_connection_refuse(b, connection, connect.login.client_id, reason, CODE_IDENTIFIER);
     }
-    const struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_connection *c = midge_connection_at(b, connection);
     connect.login.conn = (struct midge_handle){.index = connection, .generation = c->generation};
     connect.login.listener = c->listener;
-    enum midge_verdict verdict = authenticate(b, connection, &connect.login);
+    enum midge_verdict verdict = authenticate(b, c, &connect.login);
     if (verdict == MIDGE_PENDING) {
         midge_wait_done(b, connection);
         midge_wait(b, connection, MIDGE_WAIT_AUTHENTICATION, 0, 0);
@@ -171,5 +170,5 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
         }
     }
     packet->level = connect.login.level;
-    return accept_client(b, connection, &connect);
+    return accept_client(b, connection, c, &connect);
 }
