@@ -186,12 +186,10 @@ enum midge_replay midge_replay_next(struct midge *b, midge_index session, uint32
     enum midge_replay result = MIDGE_REPLAY_NONE;
     while (s->replay_last != 0 && result == MIDGE_REPLAY_NONE) {
         uint32_t size = midge_subscription_filter_size(&b->subscriptions, s->subscriptions);
-        MIDGE_ASSERT(size <= b->scratch.size - b->scratch.used);
-        uint8_t *filter = b->scratch.bytes + b->scratch.used;
-        midge_subscription_filter(&b->subscriptions, s->subscriptions, filter);
-        b->scratch.used += size;
-        result = walk_first(b, session, (struct midge_view){.bytes = filter, .size = size}, steps);
-        b->scratch.used -= size;
+        MIDGE_ASSERT(size <= b->scratch.size);
+        midge_subscription_filter(&b->subscriptions, s->subscriptions, b->scratch.bytes);
+        b->scratch.used = size;
+        result = walk_first(b, session, (struct midge_view){.bytes = b->scratch.bytes, .size = size}, steps);
         if (result == MIDGE_REPLAY_NONE) {
             finish_first(b, s);
         }

@@ -83,17 +83,24 @@ static uint32_t packets_of(const struct midge_reply *reply)
     return type == MIDGE_PACKET_CONNACK || type == MIDGE_PACKET_SUBACK ? 1 : reply->count;
 }
 
-/* Writes packet `index` of a reply; of a stored SUBACK what comes before the codes. Returns how many bytes, PACKET_MAX at most;
- * *size is that of the whole packet. */
-static uint32_t write_packet(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
-                             uint32_t index, uint8_t *to, uint32_t *size)
+/* A packet, of a stored SUBACK what comes before the codes. */
+struct packet {
+    uint8_t head[PACKET_MAX];
+    uint32_t head_size;
+    uint32_t size; /* of the whole */
+};
+
+/* Writes the first packet of a reply. */
+static void write_packet(const struct midge *b, const struct midge_connection *c, const struct midge_reply *reply,
+                         struct packet *packet)
 {
     uint32_t type = reply->type & TYPE_MASK;
+    uint8_t *to = packet->head;
     uint32_t head = 4;
     uint32_t stored = 0;
     to[0] = first_byte(type);
     to[1] = 2;
-    midge_put_u16(to + 2, (uint16_t)(reply->id + index));
+    midge_put_u16(to + 2, reply->id);
     if (type == MIDGE_PACKET_PINGRESP) {
         to[1] = 0;
         head = 2;
@@ -112,8 +119,8 @@ static uint32_t write_packet(const struct midge *b, const struct midge_connectio
             to[head++] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
         }
     }
-    *size = head + stored;
-    return head;
+    packet->head_size = head;
+    packet->size = head + stored;
 }
 
 uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
@@ -122,41 +129,39 @@ uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uin
     uint32_t done = 0;
     uint32_t offset = c->output_reply ? c->output_offset : 0;
     for (uint32_t i = 0; i < c->replies_count; i++) {
-        const struct midge_reply *reply = slot(b, connection, i);
-        uint32_t packets = packets_of(reply);
-        for (uint32_t k = 0; k < packets && done < size; k++) {
-            uint8_t packet[PACKET_MAX];
-            uint32_t whole;
-            uint32_t head = write_packet(b, c, reply, k, packet, &whole);
-            if (offset < head) {
-                uint32_t part = midge_min(head - offset, size - done);
-                memcpy(buffer + done, packet + offset, part);
+        struct midge_reply reply = *slot(b, connection, i);
+        for (uint32_t packets = packets_of(&reply); packets > 0 && done < size; packets--) {
+            struct packet packet;
+            write_packet(b, c, &reply, &packet);
+            if (offset < packet.head_size) {
+                uint32_t part = midge_min(packet.head_size - offset, size - done);
+                memcpy(buffer + done, packet.head + offset, part);
                 done += part;
                 offset += part;
             }
-            if (offset >= head && offset < whole) {
+            if (offset >= packet.head_size && offset < packet.size) {
                 struct midge_reader codes;
-                midge_reader_message(&codes, &b->store, c->suback, offset - head);
-                uint32_t part = midge_min(whole - offset, size - done);
+                midge_reader_message(&codes, &b->store, c->suback, offset - packet.head_size);
+                uint32_t part = midge_min(packet.size - offset, size - done);
                 midge_reader_copy(&codes, buffer + done, part);
                 done += part;
             }
             offset = 0;
+            reply.id++;
         }
     }
     return done;
 }
 
 /* One packet of the first reply is with the transport as a whole. */
-static void packet_done(struct midge *b, midge_index connection, uint32_t size)
+static void packet_done(struct midge *b, midge_index connection, struct midge_reply *reply, uint32_t size)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
-    struct midge_reply *reply = slot(b, connection, 0);
     uint32_t type = reply->type & TYPE_MASK;
+    bool connack = type == MIDGE_PACKET_CONNACK;
     b->metrics.packets_sent++;
-    uint16_t id = type == MIDGE_PACKET_CONNACK ? 0 : reply->id;
-    uint8_t code = type == MIDGE_PACKET_CONNACK ? reply->count : 0;
-    midge_trace(b, MIDGE_LOG_SENT, connection, first_byte(type), id, (struct midge_view){0}, size, code);
+    midge_trace(b, MIDGE_LOG_SENT, connection, first_byte(type), connack ? 0 : reply->id, (struct midge_view){0}, size,
+                connack ? reply->count : 0);
     c->output_offset = 0;
     c->output_reply = false;
     if (packets_of(reply) > 1) {
@@ -176,18 +181,17 @@ uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t se
 {
     struct midge_connection *c = midge_connection_at(b, connection);
     while (sent > 0 && c->replies_count > 0) {
-        const struct midge_reply *reply = slot(b, connection, 0);
-        uint8_t packet[PACKET_MAX];
-        uint32_t size;
-        write_packet(b, c, reply, 0, packet, &size);
-        uint32_t left = size - (c->output_reply ? c->output_offset : 0);
+        struct midge_reply *reply = slot(b, connection, 0);
+        struct packet packet;
+        write_packet(b, c, reply, &packet);
+        uint32_t left = packet.size - (c->output_reply ? c->output_offset : 0);
         if (sent < left) {
-            c->output_offset = size - left + sent;
+            c->output_offset = packet.size - left + sent;
             c->output_reply = true;
             return 0;
         }
         sent -= left;
-        packet_done(b, connection, size);
+        packet_done(b, connection, reply, packet.size);
     }
     return sent;
 }
