@@ -117,8 +117,11 @@ static enum midge_handled assembly_give_up(struct midge *b, midge_index connecti
                                            uint32_t remaining)
 {
     struct midge_connection *c = midge_connection_at(b, connection);
+    if (remaining != header->remaining) {
+        return end_oversize(b, connection, header, (struct midge_view){0}, b->packet_size_max); /* its topic stays unknown */
+    }
     bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
-    if (!qos0 || remaining != header->remaining) {
+    if (!qos0) {
         return midge_connection_end(b, connection, MIDGE_NO_ROOM);
     }
     midge_drop_topic(b, MIDGE_QOS0_WAIT, c->session, (struct midge_view){0}, remaining);
