@@ -30,6 +30,8 @@ static bool set_listener(struct midge_settings *settings, const char *value, boo
         if (end[0] == '/') {
             listener->domain = MIDGE_DOMAIN_UNIX;
             size = port == 0 ? MIDGE_UNIX_PATH_SIZE : 0;
+        } else if (strpbrk(end, " \t") != NULL) {
+            return false;
         }
         if (!midge_value_text(listener->address, size, end)) {
             return false;
@@ -55,7 +57,8 @@ static bool set_bind_address(struct midge_settings *settings, const char *value,
 {
     (void)given_before;
     settings->default_listener_used = true;
-    return midge_value_text(settings->default_listener.address, sizeof(settings->default_listener.address), value);
+    return strpbrk(value, " \t") == NULL &&
+           midge_value_text(settings->default_listener.address, sizeof(settings->default_listener.address), value);
 }
 
 static bool set_socket_domain(struct midge_settings *settings, const char *value, bool given_before)

@@ -183,9 +183,16 @@ static void listeners_are_those_of_mosquitto(void **state)
     assert_string_equal(config.settings.listeners[1].address, "localhost");
     assert_int_equal(config.settings.listeners[1].domain, MIDGE_DOMAIN_IPV6);
 
-    static const char *const bad[] = {
-        "listener", "listener x",   "listener 65536",    "listener 1x", "listener 1 /run/midge.sock",
-        "port -1",  "bind_address", "socket_domain ipv5"};
+    static const char *const bad[] = {"listener",
+                                      "listener x",
+                                      "listener 65536",
+                                      "listener 1x",
+                                      "listener 1 /run/midge.sock",
+                                      "port -1",
+                                      "bind_address",
+                                      "socket_domain ipv5",
+                                      "listener 1 127.0.0.1 more",
+                                      "bind_address 127.0.0.1 more"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_false(read_text(bad[i]));
     }
