@@ -135,11 +135,18 @@ static void add_packet(struct midge_text *text, const struct midge_log *record)
     midge_text_add(text, " bytes)");
 }
 
+/* The record is about the receiver, but about the publisher where the message got no further; and about nobody where only the
+ * copy that was to be kept is lost. */
 static void add_dropped(struct midge_text *text, const struct midge_log *record)
 {
-    midge_text_add(text, "Message for ");
-    add_client(text, record);
-    midge_text_add(text, " dropped");
+    bool half_sent = record->reason == MIDGE_QOS0_WAIT && record->topic.size == 0;
+    if (record->reason == MIDGE_RETAINED_FULL) {
+        midge_text_add(text, "Message not retained");
+    } else {
+        midge_text_add(text, record->reason == MIDGE_WRITE_DENIED || half_sent ? "Message from " : "Message for ");
+        add_client(text, record);
+        midge_text_add(text, " dropped");
+    }
     add_topic(text, ", topic ", record);
     midge_text_add(text, ", payload of ");
     midge_text_add_number(text, record->size);

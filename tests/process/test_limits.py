@@ -437,7 +437,7 @@ class TestPools(Case):
                             ".*overflow_wait, limit_blocks")
         whole = wire.publish_packet("t", b"x" * 6000)
         careless.send(whole[:3000])
-        self.midge.wait_log("Message .*careless dropped, payload of 6003 bytes: no room for a QoS 0 message in time "
+        self.midge.wait_log("Message from careless dropped, payload of 6003 bytes: no room for a QoS 0 message in time "
                             ".*overflow_wait, limit_blocks")
         careless.send(whole[3000:])
         careless.ping()

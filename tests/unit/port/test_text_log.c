@@ -122,6 +122,18 @@ static void losses_are_warnings(void **state)
     expect_line(&record, "Message for abc dropped, topic \"t\", payload of 12 bytes: queue full (setting: max_queued_messages, "
                          "max_queued_bytes, limit_deliveries, limit_blocks).");
     assert_int_equal(midge_log_level(&record), MIDGE_LEVEL_WARNING);
+    record.reason = MIDGE_WRITE_DENIED;
+    expect_line(&record, "Message from abc dropped, topic \"t\", payload of 12 bytes: publishing denied (setting: acl_file, "
+                         "or $SYS).");
+    record.reason = MIDGE_QOS0_WAIT;
+    expect_line(&record, "Message for abc dropped, topic \"t\", payload of 12 bytes: no room for a QoS 0 message in time "
+                         "(setting: overflow_wait, limit_blocks, limit_deliveries).");
+    record.topic.size = 0;
+    expect_line(&record, "Message from abc dropped, payload of 12 bytes: no room for a QoS 0 message in time (setting: "
+                         "overflow_wait, limit_blocks, limit_deliveries).");
+    record = (struct midge_log){.event = MIDGE_LOG_DROPPED, .reason = MIDGE_RETAINED_FULL, .topic = view("t"), .size = 12};
+    expect_line(&record, "Message not retained, topic \"t\", payload of 12 bytes: no room to retain the message (setting: "
+                         "limit_retained_messages, limit_retained_bytes, limit_topic_nodes, limit_names, limit_blocks).");
     record = (struct midge_log){
         .event = MIDGE_LOG_DENIED, .client_id = view("abc"), .reason = MIDGE_SUBSCRIPTIONS_FULL, .topic = view("t/#")};
     expect_line(&record, "Client abc at 127.0.0.1:5000 was refused the subscription to \"t/#\": no room for the subscription "
