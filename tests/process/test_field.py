@@ -92,6 +92,7 @@ persistence true
 persistence_file mosquitto.db
 persistence_location FOLDER/data/
 autosave_interval 300
+autosave_on_changes false
 log_type subscribe
 log_type websockets
 log_type error

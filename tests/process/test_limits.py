@@ -1,6 +1,7 @@
 """What each limit does: how many may connect, how much is kept for them, and what is said when there is no more room."""
 
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -54,6 +55,18 @@ class TestMemory(Case):
         options = re.findall(r"^limit_\w+", run(OPTIONS.midge, "--options").stdout, re.M)
         elsewhere = {"limit_client_id_size", "limit_retained_messages", "limit_retained_bytes", "limit_tls_memory"}  # no pool
         self.assertLessEqual(set(options) - elsewhere, set(MEMORY))
+
+
+class TestTests(Case):
+    def test_each_option_has_a_test(self):
+        """One at least that names it, beside the table of what it costs."""
+        tests = pathlib.Path(__file__).resolve().parents[1]
+        text = "".join(path.read_text(encoding="utf-8") for room in ("process", "tls", "service")
+                       for path in sorted((tests / room).glob("*.py")))
+        named = set(re.findall(r"\w+", re.sub(r"(?ms)^MEMORY = \{.*?^\}", "", text)))
+        options = set(re.findall(r"(?m)^(\w+)  \(", run(OPTIONS.midge, "--options").stdout))
+        self.assertGreater(len(options), 80)
+        self.assertEqual(set(), options - named)
 
 
 class TestWhoConnects(Case):
