@@ -17,32 +17,25 @@ static void place(struct midge_timers *timers, uint32_t at, struct midge_timer t
     *position_of(timers, timer.owner) = (midge_index)(at + 1);
 }
 
-/* Moves the hole at `at` up to where `timer` belongs. */
-static void sift_up(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+/* Whether the timer at `at` fires before this one. */
+static bool is_sooner(const struct midge_timers *timers, uint32_t at, struct midge_timer timer)
 {
-    while (at > 0) {
-        uint32_t parent = (at - 1) / 2;
-        if (!midge_time_before(timer.deadline_ms, timers->heap[parent].deadline_ms)) {
-            break;
-        }
-        place(timers, at, timers->heap[parent]);
-        at = parent;
-    }
-    place(timers, at, timer);
+    return midge_time_before(timers->heap[at].deadline_ms, timer.deadline_ms);
 }
 
-static void sift_down(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
+/* Moves the hole at `at` up or down to where `timer` belongs. */
+static void settle(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
 {
+    while (at > 0 && midge_time_before(timer.deadline_ms, timers->heap[(at - 1) / 2].deadline_ms)) {
+        place(timers, at, timers->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
     for (;;) {
         uint32_t child = 2 * at + 1;
-        if (child >= timers->count) {
-            break;
-        }
-        if (child + 1 < timers->count &&
-            midge_time_before(timers->heap[child + 1].deadline_ms, timers->heap[child].deadline_ms)) {
+        if (child + 1 < timers->count && is_sooner(timers, child + 1, timers->heap[child])) {
             child++;
         }
-        if (!midge_time_before(timers->heap[child].deadline_ms, timer.deadline_ms)) {
+        if (child >= timers->count || !is_sooner(timers, child, timer)) {
             break;
         }
         place(timers, at, timers->heap[child]);
@@ -51,25 +44,15 @@ static void sift_down(struct midge_timers *timers, uint32_t at, struct midge_tim
     place(timers, at, timer);
 }
 
-static void settle(struct midge_timers *timers, uint32_t at, struct midge_timer timer)
-{
-    if (at > 0 && midge_time_before(timer.deadline_ms, timers->heap[(at - 1) / 2].deadline_ms)) {
-        sift_up(timers, at, timer);
-    } else {
-        sift_down(timers, at, timer);
-    }
-}
-
 void midge_timers_set(struct midge_timers *timers, midge_index owner, uint32_t deadline_ms)
 {
     struct midge_timer timer = {.deadline_ms = deadline_ms, .owner = owner};
     midge_index position = *position_of(timers, owner);
     if (position == 0) {
         MIDGE_ASSERT(timers->count < timers->capacity);
-        sift_up(timers, timers->count++, timer);
-    } else {
-        settle(timers, position - 1u, timer);
+        position = ++timers->count;
     }
+    settle(timers, position - 1u, timer);
 }
 
 void midge_timers_clear(struct midge_timers *timers, midge_index owner)
