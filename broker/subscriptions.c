@@ -153,27 +153,19 @@ void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct
     }
 }
 
-uint32_t midge_subscription_filter_size(const struct midge_subscriptions *subscriptions, midge_index subscription)
+struct midge_view midge_subscription_filter(const struct midge_subscriptions *subscriptions, midge_index subscription,
+                                            uint8_t *end)
 {
     const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
-    uint32_t size = midge_tree_path_size(&subscriptions->tree, s->node);
+    uint8_t *to = end;
     if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
-        size += s->node == 0 ? 1 : 2;
-    }
-    return size;
-}
-
-void midge_subscription_filter(const struct midge_subscriptions *subscriptions, midge_index subscription, uint8_t *to)
-{
-    const struct midge_subscription *s = midge_subscription_at(subscriptions, subscription);
-    uint32_t size = midge_tree_path_size(&subscriptions->tree, s->node);
-    midge_tree_path(&subscriptions->tree, s->node, to, size);
-    if ((s->state & MIDGE_SUBSCRIPTION_MULTI) != 0) {
+        *--to = '#';
         if (s->node != 0) {
-            to[size++] = '/';
+            *--to = '/';
         }
-        to[size] = '#';
     }
+    to = midge_tree_path(&subscriptions->tree, s->node, to);
+    return (struct midge_view){.bytes = to, .size = (uint32_t)(end - to)};
 }
 
 /* Counts the subscriptions of one list, and finds out whether it is linked both ways. */

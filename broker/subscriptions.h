@@ -65,9 +65,9 @@ void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge
 void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
                                void (*found)(void *context, midge_index first), void *context);
 
-/* The size of a subscription's filter, and the filter itself written to `to`. */
-uint32_t midge_subscription_filter_size(const struct midge_subscriptions *subscriptions, midge_index subscription);
-void midge_subscription_filter(const struct midge_subscriptions *subscriptions, midge_index subscription, uint8_t *to);
+/* Writes a subscription's filter, so that it ends before `end`. */
+struct midge_view midge_subscription_filter(const struct midge_subscriptions *subscriptions, midge_index subscription,
+                                            uint8_t *end);
 
 /* Checks nodes and lists against each other. Returns a place, or 0. */
 uint32_t midge_subscriptions_audit(const struct midge_subscriptions *subscriptions);

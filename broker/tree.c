@@ -91,25 +91,15 @@ uint32_t midge_tree_depth(const struct midge_tree *tree, midge_index node)
     return depth;
 }
 
-uint32_t midge_tree_path_size(const struct midge_tree *tree, midge_index node)
-{
-    uint32_t size = 0;
-    for (; node != 0; node = midge_tree_at(tree, node)->parent) {
-        const struct midge_tree_node *n = midge_tree_at(tree, node);
-        size += n->name_size + (n->parent != 0 ? 1u : 0u);
-    }
-    return size;
-}
-
-void midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *to, uint32_t size)
+uint8_t *midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *end)
 {
     for (; node != 0; node = midge_tree_at(tree, node)->parent) {
         const struct midge_tree_node *n = midge_tree_at(tree, node);
-        size -= n->name_size;
-        midge_names_copy(tree->names, n->name, to + size, n->name_size);
+        end -= n->name_size;
+        midge_names_copy(tree->names, n->name, end, n->name_size);
         if (n->parent != 0) {
-            to[--size] = '/';
+            *--end = '/';
         }
     }
-    MIDGE_ASSERT(size == 0);
+    return end;
 }

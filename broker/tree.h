@@ -47,10 +47,8 @@ midge_index midge_tree_remove(struct midge_tree *tree, midge_index node);
 /* The number of levels from the root to this node: 1 for a child of the root. */
 uint32_t midge_tree_depth(const struct midge_tree *tree, midge_index node);
 
-/* The size of the path from the root to this node, levels joined by slashes. */
-uint32_t midge_tree_path_size(const struct midge_tree *tree, midge_index node);
-
-/* Writes that path, of `size` bytes, to `to`. */
-void midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *to, uint32_t size);
+/* Writes the path from the root to this node, levels joined by slashes, so that it ends before `end`. Returns where it begins.
+ */
+uint8_t *midge_tree_path(const struct midge_tree *tree, midge_index node, uint8_t *end);
 
 #endif

@@ -238,8 +238,8 @@ static void disturb(struct fixture *f, struct unit_random *random, const bool *f
 
 static uint32_t topic_of(const struct fixture *f, midge_index node)
 {
-    char text[16] = {0};
-    midge_tree_path(&f->retained.tree, node, (uint8_t *)text, midge_tree_path_size(&f->retained.tree, node));
+    char memory[16] = {0};
+    const char *text = (const char *)midge_tree_path(&f->retained.tree, node, (uint8_t *)memory + sizeof(memory) - 1);
     for (uint32_t t = 0; t < UNIT_COUNT(topics); t++) {
         if (strcmp(topics[t], text) == 0) {
             return t;
