@@ -13,6 +13,15 @@ void midge_event_raise(struct midge *b, midge_index connection, uint8_t event)
     midge_list_append(&b->connections, &b->events, EVENT_LINK, connection);
 }
 
+void midge_output_due(struct midge *b, midge_index connection)
+{
+    struct midge_connection *c = midge_connection_at(b, connection);
+    if ((c->flags & MIDGE_CONN_ARMED) != 0) {
+        c->flags &= (uint8_t)~MIDGE_CONN_ARMED;
+        midge_event_raise(b, connection, MIDGE_EVENT_OUTPUT);
+    }
+}
+
 bool midge_event_take(struct midge *b, struct midge_event *event)
 {
     while (b->events.head != 0) {

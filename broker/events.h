@@ -8,14 +8,7 @@
 void midge_event_raise(struct midge *b, midge_index connection, uint8_t event);
 
 /* Says that there may be something to send: raises an event where the last midge_output found nothing. */
-static inline void midge_output_due(struct midge *b, midge_index connection)
-{
-    struct midge_connection *c = midge_connection_at(b, connection);
-    if ((c->flags & MIDGE_CONN_ARMED) != 0) {
-        c->flags &= (uint8_t)~MIDGE_CONN_ARMED;
-        midge_event_raise(b, connection, MIDGE_EVENT_OUTPUT);
-    }
-}
+void midge_output_due(struct midge *b, midge_index connection);
 
 /* Takes the next event; false where there is none. */
 bool midge_event_take(struct midge *b, struct midge_event *event);
