@@ -8,8 +8,6 @@
 
 #include "board.h"
 
-/* Interrupts of a board beyond the sixteen of the processor. They only end sleeps; the largest board here has 82 of them. */
-#define INTERRUPTS 96
 #define PAINT 0xC5C5C5C5u
 
 typedef void (*vector)(void);
@@ -27,12 +25,12 @@ int main(void);
 
 static uint64_t ram_hash __attribute__((section(".noinit")));
 
-__attribute__((section(".vectors"), used)) static const vector vectors[16 + INTERRUPTS] = {
+__attribute__((section(".vectors"), used)) static const vector vectors[16 + BOARD_INTERRUPTS] = {
     (vector)midge_stack_end,
     midge_cortex_m_reset,
     [2 ... 14] = midge_cortex_m_fault,
     [15] = midge_cortex_m_tick,
-    [16 ... 16 + INTERRUPTS - 1] = midge_cortex_m_wake,
+    [16 ... 16 + BOARD_INTERRUPTS - 1] = midge_cortex_m_wake, /* these only end sleeps */
 };
 
 /* Runs before the RAM is set up and uses only the part of the stack that it itself has painted around, so it is one function

@@ -1,4 +1,5 @@
 set(BOARD_CPU cortex-m3)
+set(BOARD_INTERRUPTS 82)
 set(BOARD_EMULATOR qemu-system-arm -M emcraft-sf2)
 set(BOARD_SHARES ram-64k)
 set(BOARD_FLASH_BUDGET 65536)

@@ -1,4 +1,5 @@
 set(BOARD_CPU cortex-m3)
+set(BOARD_INTERRUPTS 44)
 set(BOARD_EMULATOR qemu-system-arm -M lm3s6965evb)
 set(BOARD_SHARES word-fifo ram-64k)
 set(BOARD_FLASH_BUDGET 65536)

@@ -1,4 +1,5 @@
 set(BOARD_CPU cortex-m3)
+set(BOARD_INTERRUPTS 32)
 set(BOARD_EMULATOR qemu-system-arm -M mps2-an385)
 set(BOARD_SHARES word-fifo)
 set(BOARD_FLASH_BUDGET 81920)

@@ -16,9 +16,6 @@ import wire
 # them together. More would be an overload, which ends some connections by the overflow policy.
 PAYLOAD_SIZES = (0, 8, 32, 120, 400)
 
-# More than the boards keep connections for those who are still to be told that there is no room.
-MUTE = 8
-
 # Messages a second of each client, at most, where board.cmake does not say that the emulator bears less.
 RATE = 100
 
@@ -85,23 +82,41 @@ class Peer:
 
 
 def one_too_many(one):
-    """It is told why, and its connection is closed: no RST destroys the CONNACK."""
+    """It is told why, and its connection is closed: no RST destroys the CONNACK, even where it has not waited for it."""
+    ahead = wire.publish_packet("too/many", b"a" * 100)
     for number in range(3):
         client = one.open()
-        present, code = client.connect(f"too-many-{number}", clean=True)
-        board.expect((present, code) == (0, 3), f"one client too many got CONNACK {code}")
+        client.send(wire.connect_packet(f"too-many-{number}"))
+        for _ in range(number * 10):
+            client.send(ahead)
+        answer = client.receive()
+        board.expect((answer.type, answer.body) == (wire.CONNACK, b"\0\3"), f"one client too many got {answer}")
         board.expect(client.expect_close() == [], "there was more than a CONNACK")
         client.socket.close()
     one.wait("too-many-2.*too many clients")
 
 
+def until(one, condition, words):
+    """Waits until the pools are so."""
+    deadline = time.monotonic() + board.DEADLINE_S
+    while not condition(one.pools()):
+        board.expect(time.monotonic() < deadline, words)
+
+
 def no_room_at_all(one):
-    """Who cannot even be told is refused, too, with a line; those who only wait make room."""
+    """Who cannot even be told is refused, too, with a line."""
     since = one.mark()
-    mute = [one.open() for _ in range(MUTE)]
+    start = used = one.pools()["connections"][0]
+    mute = []
+    while one.pools()["connections without room"] == 0:
+        mute.append(one.open())
+        used += 1
+        until(one, lambda pools: pools["connections"][0] == used or pools["connections without room"] == 1,
+              "a connection was neither taken nor refused")
     one.wait("^Connection refused: there is no room for another one", since=since)
     for client in mute:
         client.cut()
+    until(one, lambda pools: pools["connections"][0] == start, "connections that only waited are still there")
 
 
 def turn(peers, selector, chance, rate, seconds):
