@@ -56,9 +56,6 @@ static const char *check_refusal(const struct world *w, const struct link *link,
         uint32_t room = w->scenario.config.limits.qos2_identifiers - w->qos2_used;
         return qos != 2 || (room > 0 && held < room) ? "there is room for its QoS 2 identifier" : NULL;
     }
-    if (reason == MIDGE_NO_ROOM && packet->size > w->packet_size_least) {
-        return NULL; /* it is too large, and there was no room even to read its topic */
-    }
     if (qos == 0) {
         return "a QoS 0 message is dropped rather than refused";
     }
