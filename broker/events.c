@@ -54,12 +54,6 @@ static uint32_t keepalive_ms(const struct midge_connection *c)
     return c->keepalive_s * UINT32_C(1500);
 }
 
-/* Whether the client's own silence counts at present: not while it is we who do not listen. */
-static bool keepalive_counts(const struct midge_connection *c)
-{
-    return c->state == MIDGE_ACTIVE && c->keepalive_s != 0 && c->wait_kind == MIDGE_WAIT_NONE;
-}
-
 /* Whether what a connection waits for has a deadline: the turn of a will comes before any call returns. */
 static bool wait_counts(const struct midge_connection *c)
 {
@@ -89,7 +83,8 @@ struct midge_deadline midge_deadline_next(const struct midge *b, midge_index con
             const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
             consider(b, &next, MIDGE_DEADLINE_WAIT, subscriber->progress_ms + b->config.policy.progress_ms);
         }
-    } else if (keepalive_counts(c)) {
+    } else if (c->state == MIDGE_ACTIVE && c->keepalive_s != 0) {
+        /* The client's own silence counts, which it does not while it is we who do not listen. */
         consider(b, &next, MIDGE_DEADLINE_KEEPALIVE, c->last_input_ms + keepalive_ms(c));
     }
     return next;
