@@ -3,6 +3,7 @@
     test_rude.py BOARD CASE...
 """
 
+import socket
 import sys
 import time
 
@@ -39,6 +40,34 @@ def slow_readers(name):
         healthy_pair(one)
         flooder.disconnect()
         for client in slow:
+            client.reset()
+        board.stack_headroom(one.settled())
+
+
+def send_until_blocked(client):
+    """The network holds some hundred KB, then the board takes no more."""
+    message = wire.publish_packet("flood", b"f" * 1400, 1, 1)
+    client.socket.settimeout(0.5)
+    sent = len(message)
+    try:
+        while sent == len(message):
+            sent = client.socket.send(message)
+    except socket.timeout:
+        pass
+
+
+def stalled_senders(name):
+    """Senders whose input waits behind slow readers pin a few of the board's buffers, and give them back when they are cut off.
+    Where the emulated controller loses what its FIFO has no room for, the network repeats for minutes: not on each board."""
+    with board.Board(name) as one:
+        slow = [one.client(f"slow-{i}", receive_buffer=2048) for i in range(2)]
+        for client in slow:
+            client.subscribe(("flood", 1))
+        stalled = [one.client(f"stalled-{i}") for i in range(12)]
+        for client in stalled:
+            send_until_blocked(client)
+        healthy_pair(one)
+        for client in stalled + slow:
             client.reset()
         board.stack_headroom(one.settled())
 
@@ -96,7 +125,7 @@ def vanishes(name):
             one.settled()
 
 
-CASES = {case.__name__: case for case in (slow_readers, half_sent, refuses_what_is_too_large, vanishes)}
+CASES = {case.__name__: case for case in (slow_readers, stalled_senders, half_sent, refuses_what_is_too_large, vanishes)}
 
 
 def main(name, cases):
