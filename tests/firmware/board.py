@@ -76,7 +76,11 @@ class Board:
         self.idle = {}  # the pools at the start: buffers may be in an Ethernet ring, mDNS keeps what it says
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, kind, error, _):
