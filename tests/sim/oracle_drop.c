@@ -186,6 +186,17 @@ static void lose(struct world *w, uint32_t session, struct delivery_list *list, 
     delivery_remove(w, list, delivery);
 }
 
+/* Whether no other message of the same kind has waited for longer. */
+static bool is_oldest(struct world *w, const struct delivery_list *list, uint32_t delivery)
+{
+    uint32_t i = list->head;
+    while (i != delivery &&
+           (delivery_at(w, i)->state != QUEUED || (delivery_at(w, i)->qos == 0) != (delivery_at(w, delivery)->qos == 0))) {
+        i = delivery_at(w, i)->next;
+    }
+    return i == delivery;
+}
+
 /* Room is made among the messages of the same kind. */
 static uint32_t find_oldest(struct world *w, const struct record *record, uint32_t session)
 {
@@ -195,6 +206,9 @@ static uint32_t find_oldest(struct world *w, const struct record *record, uint32
     }
     const struct delivery_list *queue = &w->sessions[session].queue;
     uint32_t found = find_delivery(w, queue, record, QUEUED, false, p->qos[session] == 0);
+    if (found != 0 && !w->sessions[session].online && !is_oldest(w, queue, found)) {
+        return 0; /* it is about another publication, by which a message like this one was dropped */
+    }
     if (found == 0 && record->size < SMALL_PAYLOAD) {
         found = find_delivery(w, queue, record, QUEUED, true, p->qos[session] == 0); /* they are all alike */
     }

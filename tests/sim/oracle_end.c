@@ -141,19 +141,12 @@ static const char *check_reason(const struct world *w, const struct link *link, 
     return (reasons & (1ull << reason)) != 0 ? NULL : "it has not broken that rule";
 }
 
-/* A subscriber is cut off for the sake of what is being published, or of a will that comes right behind that. In the latter
- * case the subscriber has got the message, and loses it with its connection: the records to come tell. */
-static bool published_before(const struct world *w, uint32_t session)
+/* Whether the records to come tell that a session which is cut off has got what is being published, and loses it with its
+ * connection. */
+static bool lost_behind(const struct world *w, uint32_t session)
 {
-    const struct publication *p = &w->publication;
     const struct session *s = &w->sessions[session];
-    if (!p->active || p->qos[session] == 0xff || (w->current_active && w->links[w->current_link].login.session == session)) {
-        return false;
-    }
-    if (p->begun) {
-        return true;
-    }
-    const struct message *m = &w->messages[p->message];
+    const struct message *m = &w->messages[w->publication.message];
     for (uint32_t i = s->queue.head; i != 0; i = w->deliveries[i].next) {
         const struct message *other = &w->messages[w->deliveries[i].message];
         if (other->topic == m->topic && other->size == m->size) {
@@ -181,6 +174,17 @@ static bool published_before(const struct world *w, uint32_t session)
     return false;
 }
 
+/* A subscriber is cut off for the sake of what is being published, or of a will that comes right behind that. In the latter
+ * case the subscriber has got the message. */
+static bool published_before(const struct world *w, uint32_t session)
+{
+    const struct publication *p = &w->publication;
+    if (!p->active || p->qos[session] == 0xff || (w->current_active && w->links[w->current_link].login.session == session)) {
+        return false;
+    }
+    return p->begun || lost_behind(w, session);
+}
+
 /* Likewise for a publisher that is cut off as a subscriber: for the sake of its own message, which is then refused, or of a
  * will that comes behind that. */
 static bool published_itself_before(const struct world *w, const struct link *link)
@@ -196,7 +200,8 @@ static bool published_itself_before(const struct world *w, const struct link *li
     struct midge_metrics metrics;
     midge_metrics(w->broker, &metrics);
     bool identified = w->messages[p->message].qos == 2 && metrics.pools[MIDGE_POOL_QOS2_IDENTIFIERS].used > w->qos2_used;
-    return p->qos[link->login.session] == 0xff || p->begun || identified;
+    uint32_t session = link->login.session;
+    return p->qos[session] == 0xff || p->begun || identified || lost_behind(w, session);
 }
 
 void oracle_ended(struct world *w, const struct record *record)
