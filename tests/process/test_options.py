@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import termios
+import time
 
 import case
 import wire
@@ -419,14 +420,14 @@ class TestSockets(Case):
         self.midge.wait_log("Client lost at .* disconnected: connection closed by client without DISCONNECT")
 
     def test_slow_reader_holds_the_publisher_back(self):
-        """Far more than the queues hold goes through a small window; nothing is lost and nothing is out of order."""
+        """Far more than queues and buffers hold waits for a reader; nothing is lost and nothing is out of order."""
         self.start("max_queued_messages 10", "progress_timeout 60s", "overflow_wait 60s")
-        reader = wire.Client(self.midge.address(), receive_buffer=4096)
+        reader = wire.Client(self.midge.address(), receive_buffer=262144)
         self.addCleanup(reader.socket.close)
         reader.connect("reader")
         reader.subscribe(("t", 1))
         writer = self.client("writer")
-        count, payload = 3000, b"." * 1000
+        count, payload = 4000, b"." * 4000
         pid = os.fork()
         if pid == 0:
             try:
@@ -438,6 +439,7 @@ class TestSockets(Case):
             finally:
                 os._exit(0)
         try:
+            time.sleep(1)  # until all buffers are full
             for number in range(count):
                 self.assertEqual(b"%06d" % number, reader.receive_publish().payload[:6])
             os.waitpid(pid, 0)

@@ -186,15 +186,17 @@ static void lose(struct world *w, uint32_t session, struct delivery_list *list, 
     delivery_remove(w, list, delivery);
 }
 
-/* Whether no other message of the same kind has waited for longer. */
+/* Whether no other message of the same kind has waited for longer. Those that were offered may be in the window already. */
 static bool is_oldest(struct world *w, const struct delivery_list *list, uint32_t delivery)
 {
-    uint32_t i = list->head;
-    while (i != delivery &&
-           (delivery_at(w, i)->state != QUEUED || (delivery_at(w, i)->qos == 0) != (delivery_at(w, delivery)->qos == 0))) {
-        i = delivery_at(w, i)->next;
+    bool qos0 = delivery_at(w, delivery)->qos == 0;
+    for (uint32_t i = list->head; i != delivery; i = delivery_at(w, i)->next) {
+        const struct delivery *d = delivery_at(w, i);
+        if (d->state == QUEUED && !d->offered && (d->qos == 0) == qos0) {
+            return false;
+        }
     }
-    return i == delivery;
+    return true;
 }
 
 /* Room is made among the messages of the same kind. */
