@@ -208,20 +208,25 @@ static uint32_t find_oldest(struct world *w, const struct record *record, uint32
     }
     const struct delivery_list *queue = &w->sessions[session].queue;
     uint32_t found = find_delivery(w, queue, record, QUEUED, false, p->qos[session] == 0);
-    if (found != 0 && !w->sessions[session].online && !is_oldest(w, queue, found)) {
-        return 0; /* it is about another publication, by which a message like this one was dropped */
-    }
     if (found == 0 && record->size < SMALL_PAYLOAD) {
         found = find_delivery(w, queue, record, QUEUED, true, p->qos[session] == 0); /* they are all alike */
     }
     return found;
 }
 
+/* Whether the record is rather about a message of the other kind that looks the same: that one has waited for longest. */
+static bool is_of_other_kind(struct world *w, const struct record *record, uint32_t session, uint32_t delivery)
+{
+    const struct delivery_list *queue = &w->sessions[session].queue;
+    uint32_t other = find_delivery(w, queue, record, QUEUED, false, delivery_at(w, delivery)->qos != 0);
+    return other != 0 && is_oldest(w, queue, other) && !is_oldest(w, queue, delivery);
+}
+
 static void drop_oldest(struct world *w, const struct record *record, uint32_t session)
 {
     struct session *s = &w->sessions[session];
     uint32_t delivery = find_oldest(w, record, session);
-    if (delivery == 0 && oracle_will_next(w)) {
+    if ((delivery == 0 || is_of_other_kind(w, record, session, delivery)) && oracle_will_next(w)) {
         delivery = find_oldest(w, record, session);
     }
     if (delivery == 0) {
