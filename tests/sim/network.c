@@ -278,8 +278,13 @@ static size_t output_again(struct world *w, struct link *link, uint8_t *bytes, s
     static uint8_t again[OUTPUT_MAX];
     oracle_call(w, NULL);
     midge_output_done(w->broker, link->conn, 0);
+    oracle_return(w);
+    oracle_call(w, NULL);
     size_t second = midge_output(w->broker, link->conn, again, room);
     oracle_return(w);
+    if (link->state == LINK_ENDED && second == 0) {
+        return 0; /* a will that had waited cut it off */
+    }
     if (second < size || memcmp(bytes, again, size) != 0) {
         fail(w, "%s: midge_output gives %zu bytes, then, with none taken, %zu others", say_link(w, link), size, second);
     }
@@ -298,13 +303,13 @@ void network_output(struct world *w, struct link *link, bool everything)
     if (size > room) {
         fail(w, "%s: midge_output writes %zu bytes into a buffer of %zu", say_link(w, link), size, room);
     }
+    if (size > 0 && !everything && rng_percent(&w->rng, 5)) {
+        size = output_again(w, link, bytes, size, room);
+    }
     if (size == 0) {
         link->output_ready = false;
         oracle_idle(w, link);
         return;
-    }
-    if (!everything && rng_percent(&w->rng, 5)) {
-        size = output_again(w, link, bytes, size, room);
     }
     size_t sent = everything || rng_percent(&w->rng, 60) ? size : rng_below(&w->rng, (uint32_t)size + 1);
     TRACE(w, "%s: the broker offers %zu bytes, %zu are sent", say_link(w, link), size, sent);
