@@ -88,9 +88,6 @@ bool midge_stream_shut(struct midge_stream *stream)
 void midge_stream_report(const struct midge_stream *stream, const char *peer)
 {
     char text[256];
-    if (stream->tls == NULL) {
-        return;
-    }
     if (midge_tls_why(stream->tls, text, sizeof(text))) {
         midge_logger_provoked(MIDGE_LEVEL_NOTICE, "%s with %s failed: %s.",
                               midge_tls_shaking(stream->tls) ? "TLS handshake" : "TLS", peer, text);

@@ -36,8 +36,7 @@ bool midge_stream_shaking(const struct midge_stream *stream);
  * thrown away. Returns false where the connection is gone. */
 bool midge_stream_shut(struct midge_stream *stream);
 
-/* Logs that TLS with this peer (its address as text) has begun, or why it has failed. A plain stream has nothing to say that
- * the core does not. */
+/* Logs that TLS with this peer (its address as text) has begun, or why it has failed; for streams with TLS. */
 void midge_stream_report(const struct midge_stream *stream, const char *peer);
 
 void midge_stream_close(struct midge_stream *stream);

@@ -359,11 +359,14 @@ static bool must_wait(const struct midge_transport *transport, struct midge_slot
     return (slot->flags & SHAKING) != 0 && midge_clock_us() >= transport->handshakes_until_us;
 }
 
+/* A plain stream has nothing to say that the core does not. */
 static void report(const struct midge_transport *transport, const struct midge_slot *slot)
 {
     char peer[MIDGE_PEER_SIZE];
-    midge_transport_peer(transport, slot->handle.index, peer);
-    midge_stream_report(&slot->stream, peer);
+    if (slot->stream.tls != NULL) {
+        midge_transport_peer(transport, slot->handle.index, peer);
+        midge_stream_report(&slot->stream, peer);
+    }
 }
 
 static void read_input(struct midge_transport *transport, struct midge_slot *slot)
