@@ -188,7 +188,6 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t done = 0;
     midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_at(b, c->session));
-    b->scratch.used = 0;
     if (delivery_begun(c)) {
         const struct midge_delivery *d = midge_delivery_at(b, next);
         done = encode(b, d, c->output_offset, c->output_block, buffer, size);
