@@ -196,10 +196,10 @@ class Board:
 
     def symbol(self, name):
         """The address of a variable of the image."""
-        for line in subprocess.check_output(["arm-none-eabi-nm", str(self.image)], text=True).splitlines():
-            address, _, found = line.split()
-            if found == name:
-                return int(address, 16)
+        for line in subprocess.check_output(["arm-none-eabi-nm", "--defined-only", str(self.image)], text=True).splitlines():
+            fields = line.split()
+            if fields[-1] == name:
+                return int(fields[0], 16)
         raise Failure(f"the image has no {name}")
 
     # ---- clients ----
