@@ -124,9 +124,9 @@ static uint32_t audit_session(const struct midge *b, midge_index session, struct
 {
     const struct midge_session *s = midge_session_at(b, session);
     totals->names += midge_names_chunks(&b->names, s->client_id_size);
-    uint32_t place = midge_delivery_audit(b, session, &totals->entries);
+    uint32_t place = midge_delivery_audit(b, s, &totals->entries);
     if (place == 0) {
-        place = midge_interest_audit(b, session, &totals->subscriptions);
+        place = midge_interest_audit(b, s, &totals->subscriptions);
     }
     if (place != 0) {
         return place;
@@ -225,6 +225,7 @@ static uint32_t audit_connections(const struct midge *b)
         if (c->state == MIDGE_FREE) {
             continue;
         }
+        CHECK(c->index == i);
         count++;
         waiting += wait_queue(b, i) != NULL ? 1 : 0;
         uint32_t place = audit_connection(b, i);

@@ -25,14 +25,13 @@ static void settle(struct midge *b)
 }
 
 /* What this connection's progress may have made possible for others. */
-static void settle_connection(struct midge *b, midge_index connection)
+static void settle_connection(struct midge *b, struct midge_connection *c)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    midge_wake_for_room(b, connection);
+    midge_wake_for_room(b, c);
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
-        bool room = midge_wait_at(b, connection)->need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
+        bool room = midge_wait_of(b, c)->need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
         if (room) {
-            midge_wake(b, connection);
+            midge_wake(b, c);
         }
     }
     settle(b);
@@ -41,31 +40,31 @@ static void settle_connection(struct midge *b, midge_index connection)
 /* Ends the connection that has said no CONNECT for longest. */
 static void crowd_out(struct midge *b)
 {
-    midge_index longest = 0;
+    struct midge_connection *longest = NULL;
     for (midge_index i = 1; i <= b->connections.touched; i++) {
-        const struct midge_connection *c = midge_connection_at(b, i);
+        struct midge_connection *c = midge_connection_at(b, i);
         if (c->state == MIDGE_CONNECTING &&
-            (longest == 0 || midge_time_before(c->state_deadline_ms, midge_connection_at(b, longest)->state_deadline_ms))) {
-            longest = i;
+            (longest == NULL || midge_time_before(c->state_deadline_ms, longest->state_deadline_ms))) {
+            longest = c;
         }
     }
-    if (longest != 0) {
+    if (longest != NULL) {
         midge_connection_end(b, longest, MIDGE_CONNECT_CROWDED);
     }
 }
 
 struct midge_handle midge_connected(struct midge *b, uint8_t listener)
 {
-    midge_index connection = midge_connection_open(b, listener);
-    if (connection == 0 && midge_wills_hurry(b)) {
-        connection = midge_connection_open(b, listener);
+    const struct midge_connection *c = midge_connection_open(b, listener);
+    if (c == NULL && midge_wills_hurry(b)) {
+        c = midge_connection_open(b, listener);
     }
-    if (connection == 0) {
+    if (c == NULL) {
         crowd_out(b);
     }
-    struct midge_handle handle = {.index = connection};
-    if (connection != 0) {
-        handle.generation = midge_connection_at(b, connection)->generation;
+    struct midge_handle handle = {0};
+    if (c != NULL) {
+        handle = (struct midge_handle){.index = c->index, .generation = c->generation};
     }
     settle(b);
     return handle;
@@ -73,11 +72,10 @@ struct midge_handle midge_connected(struct midge *b, uint8_t listener)
 
 size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *bytes, size_t size)
 {
-    midge_index connection = midge_connection_resolve(b, conn);
-    if (connection == 0) {
+    struct midge_connection *c = midge_connection_resolve(b, conn);
+    if (c == NULL) {
         return size;
     }
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
         return size;
     }
@@ -85,62 +83,60 @@ size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *b
         return 0;
     }
     c->last_input_ms = midge_now(b);
-    size_t used = midge_input(b, connection, bytes, size);
+    size_t used = midge_input(b, c, bytes, size);
     b->metrics.bytes_received += (midge_counter)used;
-    settle_connection(b, connection);
+    settle_connection(b, c);
     return used;
 }
 
 size_t midge_output(struct midge *b, struct midge_handle conn, uint8_t *buffer, size_t size)
 {
-    midge_index connection = midge_connection_resolve(b, conn);
-    if (connection == 0 || midge_connection_at(b, connection)->state == MIDGE_CLOSED) {
+    struct midge_connection *c = midge_connection_resolve(b, conn);
+    if (c == NULL || c->state == MIDGE_CLOSED) {
         return 0;
     }
     MIDGE_ASSERT(size >= 16);
-    return midge_output_encode(b, connection, buffer, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+    return midge_output_encode(b, c, buffer, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
 }
 
 bool midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
 {
-    midge_index connection = midge_connection_resolve(b, conn);
-    if (connection == 0 || midge_connection_at(b, connection)->state == MIDGE_CLOSED) {
+    struct midge_connection *c = midge_connection_resolve(b, conn);
+    if (c == NULL || c->state == MIDGE_CLOSED) {
         return false;
     }
-    bool more = midge_output_consume(b, connection, (uint32_t)sent);
-    const struct midge_connection *c = midge_connection_at(b, connection);
+    bool more = midge_output_consume(b, c, (uint32_t)sent);
     if (c->state == MIDGE_CLOSING && c->replies_count == 0) {
-        midge_connection_close(b, connection);
+        midge_connection_close(b, c);
     }
-    settle_connection(b, connection);
+    settle_connection(b, c);
     return more;
 }
 
 void midge_disconnected(struct midge *b, struct midge_handle conn)
 {
-    midge_index connection = midge_connection_resolve(b, conn);
-    if (connection == 0) {
+    struct midge_connection *c = midge_connection_resolve(b, conn);
+    if (c == NULL) {
         return;
     }
-    midge_connection_end(b, connection, MIDGE_CONNECTION_LOST);
-    midge_connection_release(b, connection);
+    midge_connection_end(b, c, MIDGE_CONNECTION_LOST);
+    midge_connection_release(b, c);
     settle(b);
 }
 
 void midge_authenticated(struct midge *b, struct midge_handle conn, enum midge_verdict verdict, uint32_t who)
 {
     MIDGE_ASSERT(verdict != MIDGE_PENDING);
-    midge_index connection = midge_connection_resolve(b, conn);
-    if (connection == 0) {
+    struct midge_connection *c = midge_connection_resolve(b, conn);
+    if (c == NULL) {
         return;
     }
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->state != MIDGE_CONNECTING || c->verdict != MIDGE_PENDING) {
         return;
     }
     c->verdict = (uint8_t)verdict;
     c->who = who;
-    midge_wake(b, connection);
+    midge_wake(b, c);
 }
 
 bool midge_publish(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
@@ -166,67 +162,65 @@ static bool is_due(const struct midge *b, uint32_t deadline_ms)
 }
 
 /* A half-sent packet may keep its blocks as long as nobody else needs them. */
-static void assembly_timer(struct midge *b, midge_index connection)
+static void assembly_timer(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     bool others = b->wait_queues[MIDGE_WAIT_ASSEMBLY].head != 0 || b->wait_queues[MIDGE_WAIT_BLOCKS].head != 0;
     if (others && c->wait_kind == MIDGE_WAIT_NONE) {
-        midge_connection_end(b, connection, MIDGE_ASSEMBLY_TIMEOUT);
+        midge_connection_end(b, c, MIDGE_ASSEMBLY_TIMEOUT);
         return;
     }
     c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms / 4 + 1;
-    midge_deadlines_arm(b, connection);
+    midge_deadlines_arm(b, c);
 }
 
 /* A connection that waits is tried again: its deadline has come, or that of what it waits for. One whose replies are not taken
  * is given up, unless some were. */
-static void wait_timer(struct midge *b, midge_index connection)
+static void wait_timer(struct midge *b, struct midge_connection *c)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     if (c->wait_kind != MIDGE_WAIT_REPLIES) {
-        midge_wake(b, connection);
+        midge_wake(b, c);
         return;
     }
     uint32_t deadline_ms = c->progress_ms + b->config.policy.wait_ms;
-    midge_wait_at(b, connection)->deadline_ms = deadline_ms;
+    midge_wait_of(b, c)->deadline_ms = deadline_ms;
     if (is_due(b, deadline_ms)) {
-        midge_connection_end(b, connection, MIDGE_SLOW_READER);
+        midge_connection_end(b, c, MIDGE_SLOW_READER);
     } else {
-        midge_deadlines_arm(b, connection);
+        midge_deadlines_arm(b, c);
     }
 }
 
 /* A deadline of the connection's state. */
-static void state_timer(struct midge *b, midge_index connection)
+static void state_timer(struct midge *b, struct midge_connection *c)
 {
-    switch ((enum midge_connection_state)midge_connection_at(b, connection)->state) {
+    switch ((enum midge_connection_state)c->state) {
     case MIDGE_CONNECTING:
-        midge_connection_end(b, connection, MIDGE_CONNECT_TIMEOUT);
+        midge_connection_end(b, c, MIDGE_CONNECT_TIMEOUT);
         break;
     case MIDGE_CLOSING:
-        midge_connection_close(b, connection);
+        midge_connection_close(b, c);
         break;
     default:
-        assembly_timer(b, connection);
+        assembly_timer(b, c);
         break;
     }
 }
 
-static void timer_fired(struct midge *b, midge_index connection)
+static void timer_fired(struct midge *b, struct midge_connection *c)
 {
-    struct midge_deadline next = midge_deadline_next(b, connection);
+    struct midge_deadline next = midge_deadline_next(b, c);
     switch (next.left_ms > 0 ? MIDGE_DEADLINE_NONE : next.kind) {
     case MIDGE_DEADLINE_STATE:
-        state_timer(b, connection);
+        state_timer(b, c);
         break;
     case MIDGE_DEADLINE_WAIT:
-        wait_timer(b, connection);
+        wait_timer(b, c);
         break;
     case MIDGE_DEADLINE_KEEPALIVE:
-        midge_connection_end(b, connection, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
+        midge_connection_end(b, c, MIDGE_KEEPALIVE); /* [MQTT-3.1.2-24] */
         break;
     case MIDGE_DEADLINE_NONE:
-        midge_deadlines_arm(b, connection);
+        midge_deadlines_arm(b, c);
         break;
     }
 }
@@ -261,7 +255,7 @@ uint64_t midge_advance(struct midge *b, uint64_t now_ms)
 {
     midge_time(b, now_ms);
     while (midge_timers_first(&b->timers) != 0 && is_due(b, b->timers.heap[0].deadline_ms)) {
-        timer_fired(b, midge_timers_first(&b->timers));
+        timer_fired(b, midge_connection_at(b, midge_timers_first(&b->timers)));
     }
     uint64_t expiry = midge_session_expire(b);
     settle(b);

@@ -56,66 +56,65 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
             id[6 + i] = (uint8_t)digits[number >> 28];
             number <<= 4;
         }
-    } while (midge_session_find(b, view) != 0);
+    } while (midge_session_find(b, view) != NULL);
     return view;
 }
 
 /* Takes the session, if there is one, or makes it [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first
- * [MQTT-3.1.4-2]. Returns 0 where there is no room. */
-static midge_index open_session(struct midge *b, midge_index session, struct midge_view client_id, bool clean, bool *present,
-                                enum midge_reason *reason)
+ * [MQTT-3.1.4-2]. Returns NULL where there is no room. */
+static struct midge_session *open_session(struct midge *b, struct midge_session *s, struct midge_view client_id, bool clean,
+                                          bool *present, enum midge_reason *reason)
 {
-    if (session != 0 && midge_session_at(b, session)->connection != 0) {
-        midge_connection_end(b, midge_session_at(b, session)->connection, MIDGE_TAKEN_OVER);
-        session = midge_session_find(b, client_id);
+    if (s != NULL && s->connection != 0) {
+        midge_connection_end(b, midge_connection_at(b, s->connection), MIDGE_TAKEN_OVER);
+        s = midge_session_find(b, client_id);
     }
-    if (session != 0 && clean) {
-        midge_session_remove(b, session, MIDGE_SESSION_CLEAN);
-        session = 0;
+    if (s != NULL && clean) {
+        midge_session_remove(b, s, MIDGE_SESSION_CLEAN);
+        s = NULL;
     }
-    *present = session != 0;
-    return session != 0 ? session : midge_session_create(b, client_id, reason);
+    *present = s != NULL;
+    return s != NULL ? s : midge_session_create(b, client_id, reason);
 }
 
-static void log_connected(struct midge *b, midge_index connection, uint16_t keepalive_s, bool present)
+static void log_connected(struct midge *b, const struct midge_connection *c, uint16_t keepalive_s, bool present)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, connection);
+    struct midge_log record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, c);
     record.code = present ? 1 : 0;
     record.size = keepalive_s;
     midge_record_write(b, &record);
 }
 
 /* All questions are answered: the client is in, unless a pool is dry. */
-static enum midge_handled accept_client(struct midge *b, midge_index connection, struct midge_connection *c,
-                                        const struct midge_connect *connect)
+static enum midge_handled accept_client(struct midge *b, struct midge_connection *c, const struct midge_connect *connect)
 {
     uint8_t assigned[ASSIGNED_ID_SIZE];
     struct midge_view client_id = connect->login.client_id.size == 0 ? assign_client_id(b, assigned) : connect->login.client_id;
-    midge_index old = midge_session_find(b, client_id);
-    bool takeover = old != 0 && midge_session_at(b, old)->connection != 0;
+    struct midge_session *s = midge_session_find(b, client_id);
+    bool takeover = s != NULL && s->connection != 0;
     if (!takeover && b->metrics.clients_connected >= b->config.limits.clients) {
-        return midge_connection_refuse(b, connection, client_id, MIDGE_CLIENTS_FULL, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, c, client_id, MIDGE_CLIENTS_FULL, CODE_UNAVAILABLE);
     }
     midge_index will = connect->has_will ? midge_will_store(b, connect) : 0;
     if (connect->has_will && will == 0) {
-        return midge_connection_refuse(b, connection, client_id, MIDGE_WILL_FULL, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, c, client_id, MIDGE_WILL_FULL, CODE_UNAVAILABLE);
     }
     bool present;
     enum midge_reason reason = MIDGE_NONE;
-    midge_index session = open_session(b, old, client_id, connect->login.clean_session, &present, &reason);
-    if (session == 0) {
+    s = open_session(b, s, client_id, connect->login.clean_session, &present, &reason);
+    if (s == NULL) {
         if (will != 0) {
             midge_store_release(&b->store, will);
         }
-        return midge_connection_refuse(b, connection, client_id, reason, CODE_UNAVAILABLE);
+        return midge_connection_refuse(b, c, client_id, reason, CODE_UNAVAILABLE);
     }
-    midge_session_attach(b, session, connection, connect->login.clean_session, c->who);
+    midge_session_attach(b, s, c, connect->login.clean_session, c->who);
     /* What is still in assembly was counted among the handshakes. */
-    midge_assembly_accept(b, connection);
+    midge_assembly_accept(b, c);
     c->state = MIDGE_ACTIVE;
     c->output_offset = 0; /* what stood there was `who` */
     c->level = connect->login.level & 0x7f;
-    c->session = session;
+    c->session = midge_session_index(b, s);
     c->will = will;
     c->keepalive_s = connect->login.keepalive_s;
     c->last_input_ms = midge_now(b);
@@ -125,18 +124,18 @@ static enum midge_handled accept_client(struct midge *b, midge_index connection,
     b->metrics.clients_peak =
         b->metrics.clients_connected > b->metrics.clients_peak ? b->metrics.clients_connected : b->metrics.clients_peak;
     /* In MQTT 3.1 the bit of session present is reserved. */
-    midge_reply_connack(b, connection, present && (connect->login.level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
-    log_connected(b, connection, c->keepalive_s, present);
-    midge_deadlines_arm(b, connection);
+    midge_reply_connack(b, c, present && (connect->login.level & 0x7f) != 3, 0); /* [MQTT-3.2.2-2] */
+    log_connected(b, c, c->keepalive_s, present);
+    midge_deadlines_arm(b, c);
     return MIDGE_HANDLED;
 }
 
-enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     struct midge_connect connect;
     enum midge_reason reason = midge_connect_decode(&packet->body, &b->scratch, &connect);
     if (reason == MIDGE_PROTOCOL_LEVEL) {
-        return midge_connection_refuse(b, connection, connect.login.client_id, reason, CODE_LEVEL); /* [MQTT-3.1.2-2] */
+        return midge_connection_refuse(b, c, connect.login.client_id, reason, CODE_LEVEL); /* [MQTT-3.1.2-2] */
     }
     if (reason == MIDGE_NONE && connect.has_will) {
         reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
@@ -145,23 +144,22 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
         }
     }
     if (reason != MIDGE_NONE) {
-        return midge_connection_end(b, connection, reason); /* [MQTT-3.1.4-1] */
+        return midge_connection_end(b, c, reason); /* [MQTT-3.1.4-1] */
     }
     reason = check_client_id(b, &connect);
     if (reason != MIDGE_NONE) {
-        return midge_connection_refuse(b, connection, connect.login.client_id, reason, CODE_IDENTIFIER);
+        return midge_connection_refuse(b, c, connect.login.client_id, reason, CODE_IDENTIFIER);
     }
-    struct midge_connection *c = midge_connection_at(b, connection);
-    connect.login.conn = (struct midge_handle){.index = connection, .generation = c->generation};
-    connect.login.listener = c->listener;
+    connect.login.conn = (struct midge_handle){.index = c->index, .generation = c->generation};
+    connect.login.listener = (uint8_t)c->listener;
     enum midge_verdict verdict = authenticate(b, c, &connect.login);
     if (verdict == MIDGE_PENDING) {
-        midge_wait_done(b, connection);
-        midge_wait(b, connection, MIDGE_WAIT_AUTHENTICATION, 0, 0);
+        midge_wait_done(b, c);
+        midge_wait(b, c, MIDGE_WAIT_AUTHENTICATION, 0, 0);
         return MIDGE_STALLED;
     }
     if (verdict != MIDGE_ACCEPT) {
-        return midge_connection_refuse(b, connection, connect.login.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
+        return midge_connection_refuse(b, c, connect.login.client_id, MIDGE_NOT_AUTHENTICATED, (uint8_t)verdict);
     }
     if (b->config.client_id != NULL) {
         struct midge_view client_id = b->config.client_id(b->config.context, &connect.login);
@@ -170,5 +168,5 @@ enum midge_handled midge_handle_connect(struct midge *b, midge_index connection,
         }
     }
     packet->level = connect.login.level;
-    return accept_client(b, connection, c, &connect);
+    return accept_client(b, c, &connect);
 }

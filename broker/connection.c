@@ -6,16 +6,17 @@
 #include "session.h"
 #include "waiting.h"
 
-midge_index midge_connection_open(struct midge *b, uint8_t listener)
+struct midge_connection *midge_connection_open(struct midge *b, uint8_t listener)
 {
-    midge_index connection = midge_pool_take(&b->connections);
-    if (connection == 0) {
-        return 0;
+    midge_index index = midge_pool_take(&b->connections);
+    if (index == 0) {
+        return NULL;
     }
-    struct midge_connection *c = midge_connection_at(b, connection);
+    struct midge_connection *c = midge_connection_at(b, index);
     /* What ties the slot to lists that may still hold it stays, and its generation. */
     struct midge_connection old = *c;
     memset(c, 0, sizeof(*c));
+    c->index = index;
     c->generation = old.generation;
     c->event_next = old.event_next;
     c->flags = (old.flags & (MIDGE_CONN_LISTED | MIDGE_CONN_STARVED)) | MIDGE_CONN_ARMED;
@@ -26,23 +27,22 @@ midge_index midge_connection_open(struct midge *b, uint8_t listener)
     c->progress_ms = midge_now(b);
     c->state_deadline_ms = midge_now(b) + b->config.policy.connect_timeout_ms;
     b->metrics.connections_accepted++;
-    midge_deadlines_arm(b, connection);
-    return connection;
+    midge_deadlines_arm(b, c);
+    return c;
 }
 
-midge_index midge_connection_resolve(const struct midge *b, struct midge_handle handle)
+struct midge_connection *midge_connection_resolve(const struct midge *b, struct midge_handle handle)
 {
     if (handle.index == 0 || handle.index > b->connections.touched) {
-        return 0;
+        return NULL;
     }
-    const struct midge_connection *c = midge_connection_at(b, handle.index);
+    struct midge_connection *c = midge_connection_at(b, handle.index);
     bool live = c->state != MIDGE_FREE && (c->flags & MIDGE_CONN_PORT_GONE) == 0 && c->generation == handle.generation;
-    return live ? handle.index : 0;
+    return live ? c : NULL;
 }
 
-void midge_assembly_drop(struct midge *b, midge_index connection)
+void midge_assembly_drop(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->assembly == 0) {
         return;
     }
@@ -59,18 +59,18 @@ void midge_assembly_drop(struct midge *b, midge_index connection)
     c->flags &= (uint8_t) ~(MIDGE_CONN_COMPLETE | MIDGE_CONN_OVERSIZE);
 }
 
-void midge_assembly_accept(struct midge *b, midge_index connection)
+void midge_assembly_accept(struct midge *b, const struct midge_connection *c)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     MIDGE_ASSERT(c->state == MIDGE_CONNECTING);
     if (c->assembly != 0) {
         b->handshake_reserved -= midge_store_blocks(&b->store, c->remaining);
     }
 }
 
-static void log_ending(struct midge *b, midge_index connection, enum midge_reason reason, const struct midge_ending *about)
+static void log_ending(struct midge *b, const struct midge_connection *c, enum midge_reason reason,
+                       const struct midge_ending *about)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_DISCONNECTED, reason, connection);
+    struct midge_log record = midge_record(b, MIDGE_LOG_DISCONNECTED, reason, c);
     if (about != NULL) {
         record.topic = about->topic;
         record.size = about->size;
@@ -79,121 +79,114 @@ static void log_ending(struct midge *b, midge_index connection, enum midge_reaso
     midge_record_write(b, &record);
 }
 
-static void detach_session(struct midge *b, midge_index connection)
+static void detach_session(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->session != 0) {
-        midge_index session = c->session;
+        struct midge_session *s = midge_session_of(b, c);
         c->session = 0;
         b->metrics.clients_connected--;
-        midge_session_detach(b, session);
+        midge_session_detach(b, s);
     }
 }
 
 /* The part that all endings share. `flush` keeps the replies. */
-static void end(struct midge *b, midge_index connection, bool keep_will, bool flush)
+static void end(struct midge *b, struct midge_connection *c, bool keep_will, bool flush)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    midge_wait_cancel(b, connection);
-    midge_wait_done(b, connection);
-    midge_wake_waiters(b, connection, UINT32_MAX);
-    midge_assembly_drop(b, connection);
+    midge_wait_cancel(b, c);
+    midge_wait_done(b, c);
+    midge_wake_waiters(b, c, UINT32_MAX);
+    midge_assembly_drop(b, c);
     /* A delivery that was begun must not be followed by anything else. */
     bool accepted = c->state == MIDGE_ACTIVE;
     flush = flush && c->replies_count > 0 && (!accepted || c->output_offset == 0 || c->output_reply);
     if (!accepted) {
         c->output_offset = 0; /* what stood there was `who` */
     } else if (!flush) {
-        c->who = midge_session_at(b, c->session)->who;
+        c->who = midge_session_of(b, c)->who;
     }
     c->state = MIDGE_CLOSING;
     c->state_deadline_ms = midge_now(b) + b->config.policy.close_ms;
-    detach_session(b, connection);
+    detach_session(b, c);
     if (c->will != 0 && !keep_will) {
         midge_store_release(&b->store, c->will);
         c->will = 0;
     }
     if (c->will != 0) {
-        midge_wait(b, connection, MIDGE_WAIT_WILL, 0, 0);
+        midge_wait(b, c, MIDGE_WAIT_WILL, 0, 0);
     }
     if (flush) {
-        midge_deadlines_arm(b, connection);
-        midge_output_due(b, connection);
+        midge_deadlines_arm(b, c);
+        midge_output_due(b, c);
     } else {
-        midge_connection_close(b, connection);
+        midge_connection_close(b, c);
     }
 }
 
-enum midge_handled midge_connection_end_about(struct midge *b, midge_index connection, enum midge_reason reason,
+enum midge_handled midge_connection_end_about(struct midge *b, struct midge_connection *c, enum midge_reason reason,
                                               const struct midge_ending *about)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     if (c->state != MIDGE_CLOSING && c->state != MIDGE_CLOSED) {
-        log_ending(b, connection, reason, about);
+        log_ending(b, c, reason, about);
         bool by_client = reason == MIDGE_CLIENT_DISCONNECT;
-        end(b, connection, !by_client, by_client); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
+        end(b, c, !by_client, by_client); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
     }
     return MIDGE_ENDED;
 }
 
-enum midge_handled midge_connection_end(struct midge *b, midge_index connection, enum midge_reason reason)
+enum midge_handled midge_connection_end(struct midge *b, struct midge_connection *c, enum midge_reason reason)
 {
-    return midge_connection_end_about(b, connection, reason, NULL);
+    return midge_connection_end_about(b, c, reason, NULL);
 }
 
-enum midge_handled midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id,
+enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, struct midge_view client_id,
                                            enum midge_reason reason, uint8_t code)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_REFUSED, reason, connection);
+    struct midge_log record = midge_record(b, MIDGE_LOG_REFUSED, reason, c);
     record.client_id = client_id;
     record.code = code;
     midge_record_write(b, &record);
-    midge_reply_connack(b, connection, false, code); /* [MQTT-3.2.2-4] */
-    end(b, connection, false, true);
+    midge_reply_connack(b, c, false, code); /* [MQTT-3.2.2-4] */
+    end(b, c, false, true);
     return MIDGE_ENDED;
 }
 
-void midge_connection_close(struct midge *b, midge_index connection)
+void midge_connection_close(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     c->state = MIDGE_CLOSED;
-    midge_replies_clear(b, connection);
-    midge_deadlines_arm(b, connection);
+    midge_replies_clear(b, c);
+    midge_deadlines_arm(b, c);
     if ((c->flags & MIDGE_CONN_PORT_GONE) == 0) {
-        midge_event_raise(b, connection, MIDGE_EVENT_CLOSE);
+        midge_event_raise(b, c, MIDGE_EVENT_CLOSE);
     }
 }
 
-static void free_if_done(struct midge *b, midge_index connection)
+static void free_if_done(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if ((c->flags & MIDGE_CONN_PORT_GONE) == 0 || c->will != 0) {
         return;
     }
-    midge_timers_clear(&b->timers, connection);
+    midge_timers_clear(&b->timers, c->index);
     c->generation++;
     c->state = MIDGE_FREE;
-    midge_pool_give(&b->connections, connection);
+    midge_pool_give(&b->connections, c->index);
 }
 
-void midge_connection_release(struct midge *b, midge_index connection)
+void midge_connection_release(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     MIDGE_ASSERT(c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED);
     c->flags |= MIDGE_CONN_PORT_GONE;
     c->events = 0;
     if (c->state == MIDGE_CLOSING) {
-        midge_connection_close(b, connection);
+        midge_connection_close(b, c);
     }
-    free_if_done(b, connection);
+    free_if_done(b, c);
 }
 
-void midge_connection_will_done(struct midge *b, midge_index connection)
+void midge_connection_will_done(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     midge_store_release(&b->store, c->will);
     c->will = 0;
-    midge_wait_done(b, connection);
-    midge_deadlines_arm(b, connection);
-    free_if_done(b, connection);
+    midge_wait_done(b, c);
+    midge_deadlines_arm(b, c);
+    free_if_done(b, c);
 }

@@ -4,11 +4,11 @@
 
 #include "state.h"
 
-/* Takes a connection; 0 where all are taken. */
-midge_index midge_connection_open(struct midge *b, uint8_t listener);
+/* Takes a connection; NULL where all are taken. */
+struct midge_connection *midge_connection_open(struct midge *b, uint8_t listener);
 
-/* Returns the connection of a handle, 0 where it is stale. */
-midge_index midge_connection_resolve(const struct midge *b, struct midge_handle handle);
+/* Returns the connection of a handle, NULL where it is stale. */
+struct midge_connection *midge_connection_resolve(const struct midge *b, struct midge_handle handle);
 
 /* What became of a packet. */
 enum midge_handled {
@@ -20,7 +20,7 @@ enum midge_handled {
 /* Ends a connection that is not ending yet: the session is detached, the will becomes due unless the client said DISCONNECT,
  * waiters are woken. Replies are still flushed after a DISCONNECT, else the transport is to be closed at once. Returns
  * MIDGE_ENDED, for those that handle packets. */
-enum midge_handled midge_connection_end(struct midge *b, midge_index connection, enum midge_reason reason);
+enum midge_handled midge_connection_end(struct midge *b, struct midge_connection *c, enum midge_reason reason);
 
 /* More about an end, for the log. */
 struct midge_ending {
@@ -30,26 +30,26 @@ struct midge_ending {
 };
 
 /* The same with more about it; NULL: nothing. */
-enum midge_handled midge_connection_end_about(struct midge *b, midge_index connection, enum midge_reason reason,
+enum midge_handled midge_connection_end_about(struct midge *b, struct midge_connection *c, enum midge_reason reason,
                                               const struct midge_ending *about);
 
 /* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. Returns MIDGE_ENDED. */
-enum midge_handled midge_connection_refuse(struct midge *b, midge_index connection, struct midge_view client_id,
+enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, struct midge_view client_id,
                                            enum midge_reason reason, uint8_t code);
 
 /* All that a closing connection had to say is said, or its time is over. */
-void midge_connection_close(struct midge *b, midge_index connection);
+void midge_connection_close(struct midge *b, struct midge_connection *c);
 
 /* The port is done with a connection; it must have ended. */
-void midge_connection_release(struct midge *b, midge_index connection);
+void midge_connection_release(struct midge *b, struct midge_connection *c);
 
 /* The will of an ended connection was published or dropped. */
-void midge_connection_will_done(struct midge *b, midge_index connection);
+void midge_connection_will_done(struct midge *b, struct midge_connection *c);
 
 /* Gives up the packet in assembly, and what was promised to it. */
-void midge_assembly_drop(struct midge *b, midge_index connection);
+void midge_assembly_drop(struct midge *b, struct midge_connection *c);
 
 /* The packet in assembly is the CONNECT of a client that is being accepted: it no longer counts among the handshakes. */
-void midge_assembly_accept(struct midge *b, midge_index connection);
+void midge_assembly_accept(struct midge *b, const struct midge_connection *c);
 
 #endif

@@ -54,13 +54,13 @@ static uint32_t queued_beyond_window(const struct midge *b, const struct midge_s
     return queued;
 }
 
-bool midge_queue_has_memory(const struct midge *b, midge_index session, const struct midge_room *room)
+bool midge_queue_has_memory(const struct midge *b, const struct midge_session *s, const struct midge_room *room)
 {
-    bool offline = midge_session_at(b, session)->connection == 0;
+    bool offline = s->connection == 0;
     return !offline || (room->blocks >= b->blocks_for_packet && room->entries > b->deliveries.capacity / 8u);
 }
 
-static bool admits(const struct midge *b, const struct midge_session *s, uint32_t size, const struct midge_room *room)
+bool midge_queue_admits(const struct midge *b, const struct midge_session *s, uint32_t size, const struct midge_room *room)
 {
     const struct midge_policy *policy = &b->config.policy;
     if (s->charged_entries == 0) {
@@ -77,15 +77,10 @@ static bool admits(const struct midge *b, const struct midge_session *s, uint32_
     return s->charged_entries < room->entries / share && s->charged_bytes < room->bytes / share;
 }
 
-bool midge_queue_admits(const struct midge *b, midge_index session, uint32_t size, const struct midge_room *room)
-{
-    return admits(b, midge_session_at(b, session), size, room);
-}
-
-bool midge_queue_admits_emptied(const struct midge *b, midge_index session, uint8_t qos, uint32_t size,
+bool midge_queue_admits_emptied(const struct midge *b, const struct midge_session *s, uint8_t qos, uint32_t size,
                                 const struct midge_room *room)
 {
-    struct midge_session emptied = *midge_session_at(b, session);
+    struct midge_session emptied = *s;
     struct midge_room larger = *room;
     struct midge_list *queue = qos == 0 ? &emptied.queue_qos0 : &emptied.queue;
     for (midge_index i = queue->head; i != 0; i = midge_delivery_at(b, i)->next) {
@@ -94,12 +89,11 @@ bool midge_queue_admits_emptied(const struct midge *b, midge_index session, uint
         larger.entries++;
     }
     queue->head = 0;
-    return larger.entries > 0 && admits(b, &emptied, size, &larger);
+    return larger.entries > 0 && midge_queue_admits(b, &emptied, size, &larger);
 }
 
-uint32_t midge_queue_wake_room(const struct midge *b, midge_index session)
+uint32_t midge_queue_wake_room(const struct midge *b, const struct midge_session *s)
 {
-    const struct midge_session *s = midge_session_at(b, session);
     const struct midge_policy *policy = &b->config.policy;
     uint32_t entries = midge_pool_free(&b->deliveries);
     uint32_t bytes = midge_store_room(&b->store, midge_store_free(&b->store));
@@ -117,9 +111,8 @@ uint32_t midge_queue_wake_room(const struct midge *b, midge_index session)
     return s->charged_bytes <= bytes / 2 ? room : 0;
 }
 
-void midge_queue_append(struct midge *b, midge_index session, midge_index message, uint8_t qos)
+void midge_queue_append(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos)
 {
-    struct midge_session *s = midge_session_at(b, session);
     midge_index delivery = midge_pool_take(&b->deliveries);
     MIDGE_ASSERT(delivery != 0);
     *midge_delivery_at(b, delivery) = (struct midge_delivery){
@@ -131,29 +124,27 @@ void midge_queue_append(struct midge *b, midge_index session, midge_index messag
 }
 
 /* Drops the first delivery of a queue. */
-static void drop_first(struct midge *b, midge_index session, struct midge_list *queue, enum midge_reason reason)
+static void drop_first(struct midge *b, struct midge_session *s, struct midge_list *queue, enum midge_reason reason)
 {
     midge_index delivery = take(b, queue, 0);
-    midge_drop_message(b, reason, session, midge_delivery_at(b, delivery)->message);
-    free_delivery(b, midge_session_at(b, session), delivery);
+    midge_drop_message(b, reason, s, midge_delivery_at(b, delivery)->message);
+    free_delivery(b, s, delivery);
 }
 
-bool midge_queue_drop_oldest(struct midge *b, midge_index session, uint8_t qos)
+bool midge_queue_drop_oldest(struct midge *b, struct midge_session *s, uint8_t qos)
 {
-    struct midge_session *s = midge_session_at(b, session);
     struct midge_list *queue = qos == 0 ? &s->queue_qos0 : &s->queue;
     if (queue->head == 0) {
         return false;
     }
-    drop_first(b, session, queue, MIDGE_QUEUE_FULL_OLDEST);
+    drop_first(b, s, queue, MIDGE_QUEUE_FULL_OLDEST);
     return true;
 }
 
-void midge_queue_disconnect(struct midge *b, midge_index session)
+void midge_queue_disconnect(struct midge *b, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     while (!b->config.policy.queue_qos0 && s->queue_qos0.head != 0) {
-        drop_first(b, session, &s->queue_qos0, MIDGE_QOS0_CUT);
+        drop_first(b, s, &s->queue_qos0, MIDGE_QOS0_CUT);
     }
     /* Everything in the window is to be sent again; what was begun, with DUP [MQTT-4.4.0-1] [MQTT-3.3.1-1]. */
     midge_index previous = 0;
@@ -162,7 +153,7 @@ void midge_queue_disconnect(struct midge *b, midge_index session)
         struct midge_delivery *d = midge_delivery_at(b, next);
         if ((d->flags & MIDGE_DELIVERY_QOS) == 0) {
             midge_index delivery = take(b, &s->window, previous);
-            midge_drop_message(b, MIDGE_QOS0_CUT, session, d->message);
+            midge_drop_message(b, MIDGE_QOS0_CUT, s, d->message);
             next = d->next;
             free_delivery(b, s, delivery);
             continue;
@@ -176,7 +167,7 @@ void midge_queue_disconnect(struct midge *b, midge_index session)
     s->sent = 0;
 }
 
-static uint32_t clear_list(struct midge *b, midge_index session, struct midge_list *list, enum midge_reason reason)
+static uint32_t clear_list(struct midge *b, struct midge_session *s, struct midge_list *list, enum midge_reason reason)
 {
     uint32_t count = 0;
     while (list->head != 0) {
@@ -186,19 +177,18 @@ static uint32_t clear_list(struct midge *b, midge_index session, struct midge_li
             b->metrics.drops[reason]++;
             count++;
         }
-        free_delivery(b, midge_session_at(b, session), delivery);
+        free_delivery(b, s, delivery);
     }
     return count;
 }
 
-uint32_t midge_queue_clear(struct midge *b, midge_index session, enum midge_reason reason)
+uint32_t midge_queue_clear(struct midge *b, struct midge_session *s, enum midge_reason reason)
 {
-    struct midge_session *s = midge_session_at(b, session);
     s->sent = 0;
     s->inflight_count = 0;
-    uint32_t count = clear_list(b, session, &s->window, reason);
-    count += clear_list(b, session, &s->queue, reason);
-    count += clear_list(b, session, &s->queue_qos0, reason);
+    uint32_t count = clear_list(b, s, &s->window, reason);
+    count += clear_list(b, s, &s->queue, reason);
+    count += clear_list(b, s, &s->queue_qos0, reason);
     MIDGE_ASSERT(s->charged_entries == 0 && s->charged_bytes == 0);
     return count;
 }
@@ -240,9 +230,8 @@ static void enter_window(struct midge *b, struct midge_session *s, midge_index d
     append(b, &s->window, delivery);
 }
 
-midge_index midge_window_admit(struct midge *b, midge_index session)
+midge_index midge_window_admit(struct midge *b, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     struct midge_list *queue = &s->queue_qos0;
     if (s->queue.head != 0 && midge_window_open(b, s)) {
         if (queue->head == 0) {
@@ -263,7 +252,7 @@ midge_index midge_window_admit(struct midge *b, midge_index session)
     return delivery;
 }
 
-bool midge_window_add_retained(struct midge *b, midge_index session, midge_index message, uint8_t qos)
+bool midge_window_add_retained(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos)
 {
     midge_index delivery = midge_pool_take(&b->deliveries);
     if (delivery == 0) {
@@ -272,13 +261,12 @@ bool midge_window_add_retained(struct midge *b, midge_index session, midge_index
     *midge_delivery_at(b, delivery) =
         (struct midge_delivery){.message = message, .flags = (uint8_t)(qos | MIDGE_DELIVERY_RETAIN)};
     midge_store_keep(&b->store, message);
-    enter_window(b, midge_session_at(b, session), delivery);
+    enter_window(b, s, delivery);
     return true;
 }
 
-void midge_window_sent(struct midge *b, midge_index session)
+void midge_window_sent(struct midge *b, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     midge_index delivery = midge_window_unsent(b, s);
     MIDGE_ASSERT(delivery != 0);
     if ((midge_delivery_at(b, delivery)->flags & MIDGE_DELIVERY_QOS) != 0) {
@@ -288,9 +276,9 @@ void midge_window_sent(struct midge *b, midge_index session)
     }
 }
 
-enum midge_ack midge_window_acknowledge(struct midge *b, midge_index session, enum midge_packet_type type, uint16_t packet_id)
+enum midge_ack midge_window_acknowledge(struct midge *b, struct midge_session *s, enum midge_packet_type type,
+                                        uint16_t packet_id)
 {
-    struct midge_session *s = midge_session_at(b, session);
     midge_index previous = 0;
     midge_index found = s->sent == 0 ? 0 : s->window.head;
     while (found != 0 && midge_delivery_at(b, found)->packet_id != packet_id) {
@@ -340,9 +328,8 @@ static uint32_t audit_list(const struct midge *b, const struct midge_list *list,
     return last == list->tail ? count : UINT32_MAX;
 }
 
-uint32_t midge_delivery_audit(const struct midge *b, midge_index session, uint32_t *entries)
+uint32_t midge_delivery_audit(const struct midge *b, const struct midge_session *s, uint32_t *entries)
 {
-    const struct midge_session *s = midge_session_at(b, session);
     uint32_t charged = 0;
     uint64_t bytes = 0;
     uint32_t counts[3] = {audit_list(b, &s->queue_qos0, &charged, &bytes), audit_list(b, &s->queue, &charged, &bytes),

@@ -2,23 +2,21 @@
 
 enum { EVENT_LINK = offsetof(struct midge_connection, event_next) };
 
-void midge_event_raise(struct midge *b, midge_index connection, uint8_t event)
+void midge_event_raise(struct midge *b, struct midge_connection *c, uint8_t event)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     c->events |= event;
     if ((c->flags & MIDGE_CONN_LISTED) != 0) {
         return;
     }
     c->flags |= MIDGE_CONN_LISTED;
-    midge_list_append(&b->connections, &b->events, EVENT_LINK, connection);
+    midge_list_append(&b->connections, &b->events, EVENT_LINK, c->index);
 }
 
-void midge_output_due(struct midge *b, midge_index connection)
+void midge_output_due(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if ((c->flags & MIDGE_CONN_ARMED) != 0) {
         c->flags &= (uint8_t)~MIDGE_CONN_ARMED;
-        midge_event_raise(b, connection, MIDGE_EVENT_OUTPUT);
+        midge_event_raise(b, c, MIDGE_EVENT_OUTPUT);
     }
 }
 
@@ -69,15 +67,14 @@ static void consider(const struct midge *b, struct midge_deadline *next, enum mi
     }
 }
 
-struct midge_deadline midge_deadline_next(const struct midge *b, midge_index connection)
+struct midge_deadline midge_deadline_next(const struct midge *b, const struct midge_connection *c)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     struct midge_deadline next = {.left_ms = INT32_MAX};
     if (c->state == MIDGE_CONNECTING || c->state == MIDGE_CLOSING || (c->state == MIDGE_ACTIVE && c->assembly != 0)) {
         consider(b, &next, MIDGE_DEADLINE_STATE, c->state_deadline_ms);
     }
     if (wait_counts(c)) {
-        const struct midge_wait *wait = midge_wait_at(b, connection);
+        const struct midge_wait *wait = midge_wait_of(b, c);
         consider(b, &next, MIDGE_DEADLINE_WAIT, wait->deadline_ms);
         if (c->wait_kind == MIDGE_WAIT_SUBSCRIBER) {
             const struct midge_connection *subscriber = midge_connection_at(b, wait->object);
@@ -90,12 +87,12 @@ struct midge_deadline midge_deadline_next(const struct midge *b, midge_index con
     return next;
 }
 
-void midge_deadlines_arm(struct midge *b, midge_index connection)
+void midge_deadlines_arm(struct midge *b, struct midge_connection *c)
 {
-    struct midge_deadline next = midge_deadline_next(b, connection);
+    struct midge_deadline next = midge_deadline_next(b, c);
     if (next.kind != MIDGE_DEADLINE_NONE) {
-        midge_timers_set(&b->timers, connection, midge_now(b) + (uint32_t)next.left_ms);
+        midge_timers_set(&b->timers, c->index, midge_now(b) + (uint32_t)next.left_ms);
     } else {
-        midge_timers_clear(&b->timers, connection);
+        midge_timers_clear(&b->timers, c->index);
     }
 }

@@ -11,17 +11,17 @@
 #include "session.h"
 #include "waiting.h"
 
-static enum midge_handled stall(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object,
+static enum midge_handled stall(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object,
                                 midge_index need)
 {
-    midge_wait(b, connection, kind, object, need);
+    midge_wait(b, c, kind, object, need);
     return MIDGE_STALLED;
 }
 
 /* ---- PUBLISH ---- */
 
 /* Ends a connection because of a topic or filter, with what the limit is where it is one. */
-static enum midge_handled end_for_name(struct midge *b, midge_index connection, enum midge_reason reason,
+static enum midge_handled end_for_name(struct midge *b, struct midge_connection *c, enum midge_reason reason,
                                        struct midge_view name)
 {
     struct midge_ending about = {.topic = name};
@@ -32,25 +32,25 @@ static enum midge_handled end_for_name(struct midge *b, midge_index connection, 
     if (name.bytes == NULL) {
         about.topic.size = 0; /* it found no room in the scratch */
     }
-    return midge_connection_end_about(b, connection, reason, &about);
+    return midge_connection_end_about(b, c, reason, &about);
 }
 
-static enum midge_handled publish_route(struct midge *b, midge_index connection, struct midge_publication *publication)
+static enum midge_handled publish_route(struct midge *b, struct midge_connection *c, struct midge_publication *publication)
 {
     const struct midge_route_problem *problem = &publication->problem;
     switch (midge_publishing_route(b, publication)) {
     case MIDGE_ROUTE_WAIT:
-        return stall(b, connection, problem->kind, problem->connection, problem->need);
+        return stall(b, c, problem->kind, problem->connection, problem->need);
     case MIDGE_ROUTE_REFUSED: {
         struct midge_ending about = {.topic = publication->publish.topic, .size = publication->publish.payload_size};
-        return midge_connection_end_about(b, connection, problem->reason, &about);
+        return midge_connection_end_about(b, c, problem->reason, &about);
     }
     default:
         return MIDGE_HANDLED;
     }
 }
 
-enum midge_handled midge_handle_publish(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     const struct midge_view body = {.bytes = packet->body.run, .size = packet->body.size};
     struct midge_publication publication;
@@ -61,19 +61,19 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
         reason = MIDGE_SCRATCH;
     }
     if (reason != MIDGE_NONE) {
-        return end_for_name(b, connection, reason, publish->topic);
+        return end_for_name(b, c, reason, publish->topic);
     }
     packet->packet_id = publish->packet_id;
     packet->topic = publish->topic;
-    midge_index session = midge_connection_at(b, connection)->session;
-    bool repeated = publish->qos == 2 && midge_qos2_find(b, session, publish->packet_id) != 0;
-    if (publish->qos == 2 && !repeated && !midge_qos2_room(b, session)) {
-        return midge_connection_end(b, connection, MIDGE_QOS2_FULL);
+    struct midge_session *s = midge_session_of(b, c);
+    bool repeated = publish->qos == 2 && midge_qos2_find(b, c->session, publish->packet_id) != 0;
+    if (publish->qos == 2 && !repeated && !midge_qos2_room(b, c->session)) {
+        return midge_connection_end(b, c, MIDGE_QOS2_FULL);
     }
     if (repeated) {
         /* It was routed when it came first [MQTT-4.3.3-2]. */
-    } else if (!midge_allowed(b, midge_session_at(b, session)->who, MIDGE_WRITE, &publish->topic)) {
-        midge_drop_topic(b, MIDGE_WRITE_DENIED, session, publish->topic, publish->payload_size); /* [MQTT-3.3.5-2] */
+    } else if (!midge_allowed(b, s->who, MIDGE_WRITE, &publish->topic)) {
+        midge_drop_topic(b, MIDGE_WRITE_DENIED, s, publish->topic, publish->payload_size); /* [MQTT-3.3.5-2] */
     } else {
         if (packet->stored != 0 && (midge_message_at(&b->store, packet->stored)->flags & MIDGE_MESSAGE_PUBLISHED) == 0) {
             midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(publish->qos));
@@ -82,22 +82,22 @@ enum midge_handled midge_handle_publish(struct midge *b, midge_index connection,
         publication.parts = &body;
         publication.part_count = 1;
         publication.body_size = body.size;
-        publication.may_wait = !midge_wait_expired(b, connection);
+        publication.may_wait = !midge_wait_expired(b, c);
         publication.may_refuse = true;
-        publication.publisher = connection;
+        publication.publisher = c;
         publication.drop_reason = MIDGE_QOS0_WAIT;
-        enum midge_handled handled = publish_route(b, connection, &publication);
+        enum midge_handled handled = publish_route(b, c, &publication);
         if (handled != MIDGE_HANDLED) {
             return handled;
         }
     }
     if (publish->qos == 2 && !repeated) {
-        midge_qos2_add(b, session, publish->packet_id);
+        midge_qos2_add(b, c->session, publish->packet_id);
     }
     b->metrics.publish_received++;
     b->metrics.publish_bytes_received += publish->payload_size;
     if (publish->qos > 0) { /* [MQTT-3.3.4-1] */
-        midge_reply(b, connection, publish->qos == 1 ? MIDGE_PACKET_PUBACK : MIDGE_PACKET_PUBREC, publish->packet_id);
+        midge_reply(b, c, publish->qos == 1 ? MIDGE_PACKET_PUBACK : MIDGE_PACKET_PUBREC, publish->packet_id);
     }
     return MIDGE_HANDLED;
 }
@@ -120,7 +120,7 @@ static enum midge_reason next_filter(struct midge *b, struct midge_reader *list,
 }
 
 /* Checks a whole list of filters before any of them takes effect. Returns their number, 0 where the connection was ended. */
-static uint32_t check_filters(struct midge *b, midge_index connection, struct midge_reader list, bool subscribe)
+static uint32_t check_filters(struct midge *b, struct midge_connection *c, struct midge_reader list, bool subscribe)
 {
     struct filter filter = {0};
     uint32_t count = 0;
@@ -130,26 +130,26 @@ static uint32_t check_filters(struct midge *b, midge_index connection, struct mi
         count++;
     }
     if (reason != MIDGE_NONE) {
-        end_for_name(b, connection, reason, filter.name);
+        end_for_name(b, c, reason, filter.name);
         return 0;
     }
     return count;
 }
 
 /* Subscribes to one filter; returns the code for the SUBACK. */
-static uint8_t subscribe_one(struct midge *b, midge_index connection, const struct filter *filter)
+static uint8_t subscribe_one(struct midge *b, struct midge_connection *c, const struct filter *filter)
 {
-    midge_index session = midge_connection_at(b, connection)->session;
+    struct midge_session *s = midge_session_of(b, c);
     enum midge_reason reason = MIDGE_SUBSCRIBE_DENIED;
-    if (midge_allowed(b, midge_session_at(b, session)->who, MIDGE_SUBSCRIBE, &filter->name)) {
+    if (midge_allowed(b, s->who, MIDGE_SUBSCRIBE, &filter->name)) {
         uint8_t granted = filter->qos < b->config.policy.qos_max ? filter->qos : b->config.policy.qos_max;
-        if (midge_interest_add(b, session, filter->name, granted)) {
-            midge_trace(b, MIDGE_LOG_SUBSCRIBED, connection, 0, 0, filter->name, 0, granted);
+        if (midge_interest_add(b, s, filter->name, granted)) {
+            midge_trace(b, MIDGE_LOG_SUBSCRIBED, c, 0, 0, filter->name, 0, granted);
             return granted;
         }
         reason = MIDGE_SUBSCRIPTIONS_FULL;
     }
-    struct midge_log record = midge_record(b, MIDGE_LOG_DENIED, reason, connection);
+    struct midge_log record = midge_record(b, MIDGE_LOG_DENIED, reason, c);
     record.topic = filter->name;
     midge_record_write(b, &record);
     return MIDGE_SUBACK_FAILURE;
@@ -157,25 +157,25 @@ static uint8_t subscribe_one(struct midge *b, midge_index connection, const stru
 
 /* The list of codes of a SUBSCRIBE with many filters: the blocks of the packet itself, where it lies in blocks, else new ones.
  * MIDGE_HANDLED: c->suback is there, to be filled. */
-static enum midge_handled open_suback(struct midge *b, midge_index connection, struct midge_incoming *packet, uint32_t count)
+static enum midge_handled open_suback(struct midge *b, struct midge_connection *c, struct midge_incoming *packet,
+                                      uint32_t count)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->suback != 0) {
-        return stall(b, connection, MIDGE_WAIT_REPLIES, 0, 1);
+        return stall(b, c, MIDGE_WAIT_REPLIES, 0, 1);
     }
     if (packet->stored != 0) {
         midge_store_keep(&b->store, packet->stored);
         c->suback = packet->stored;
-        midge_assembly_drop(b, connection);
+        midge_assembly_drop(b, c);
         return MIDGE_HANDLED;
     }
     uint32_t blocks = midge_store_blocks(&b->store, count);
-    bool queue_up = midge_wait_others(b, connection, MIDGE_WAIT_BLOCKS, 0);
+    bool queue_up = midge_wait_others(b, c, MIDGE_WAIT_BLOCKS, 0);
     if (blocks > midge_store_free(&b->store) || queue_up) {
-        if (blocks > b->store.blocks.capacity || midge_wait_expired(b, connection)) {
-            return midge_connection_end(b, connection, MIDGE_NO_ROOM);
+        if (blocks > b->store.blocks.capacity || midge_wait_expired(b, c)) {
+            return midge_connection_end(b, c, MIDGE_NO_ROOM);
         }
-        return stall(b, connection, MIDGE_WAIT_BLOCKS, 0, (midge_index)blocks);
+        return stall(b, c, MIDGE_WAIT_BLOCKS, 0, (midge_index)blocks);
     }
     c->suback = midge_store_begin(&b->store);
     return MIDGE_HANDLED;
@@ -203,17 +203,16 @@ static void write_code(struct midge *b, struct code_writer *writer, uint32_t i, 
     }
 }
 
-enum midge_handled midge_handle_subscribe(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_subscribe(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
-    uint32_t count = check_filters(b, connection, packet->body, true);
+    uint32_t count = check_filters(b, c, packet->body, true);
     if (count == 0) {
         return MIDGE_ENDED;
     }
     struct code_writer writer;
     writer.suback = 0;
     if (count > MIDGE_REPLY_CODES_MAX) {
-        enum midge_handled handled = open_suback(b, connection, packet, count);
+        enum midge_handled handled = open_suback(b, c, packet, count);
         if (handled != MIDGE_HANDLED) {
             return handled;
         }
@@ -224,38 +223,37 @@ enum midge_handled midge_handle_subscribe(struct midge *b, midge_index connectio
     for (uint32_t i = 0; i < count; i++) {
         struct filter filter;
         next_filter(b, &packet->body, true, &filter);
-        write_code(b, &writer, i, subscribe_one(b, connection, &filter));
+        write_code(b, &writer, i, subscribe_one(b, c, &filter));
     }
     if (writer.suback != 0) {
         midge_store_truncate(&b->store, writer.suback, count);
-        midge_reply_suback_stored(b, connection, packet->packet_id);
+        midge_reply_suback_stored(b, c, packet->packet_id);
     } else {
-        midge_reply_suback(b, connection, packet->packet_id, writer.few, (uint8_t)count);
+        midge_reply_suback(b, c, packet->packet_id, writer.few, (uint8_t)count);
     }
-    midge_output_due(b, connection);
+    midge_output_due(b, c);
     return MIDGE_HANDLED;
 }
 
-enum midge_handled midge_handle_unsubscribe(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_unsubscribe(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    if (check_filters(b, connection, packet->body, false) == 0) {
+    if (check_filters(b, c, packet->body, false) == 0) {
         return MIDGE_ENDED;
     }
     while (packet->body.size > 0) {
         struct filter filter;
         next_filter(b, &packet->body, false, &filter);
-        midge_interest_remove(b, midge_connection_at(b, connection)->session, filter.name);
-        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, connection, 0, 0, filter.name, 0, 0);
+        midge_interest_remove(b, midge_session_of(b, c), filter.name);
+        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, c, 0, 0, filter.name, 0, 0);
     }
-    midge_reply(b, connection, MIDGE_PACKET_UNSUBACK, packet->packet_id); /* [MQTT-3.10.4-5] */
+    midge_reply(b, c, MIDGE_PACKET_UNSUBACK, packet->packet_id); /* [MQTT-3.10.4-5] */
     return MIDGE_HANDLED;
 }
 
 /* ---- The rest ---- */
 
-enum midge_handled midge_handle_acknowledgement(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_acknowledgement(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint16_t packet_id = packet->packet_id;
     enum midge_packet_type type = midge_type_of(packet->first);
     if (type == MIDGE_PACKET_PUBREL) {
@@ -263,32 +261,32 @@ enum midge_handled midge_handle_acknowledgement(struct midge *b, midge_index con
         if (received != 0) {
             midge_qos2_remove(b, received);
         }
-        midge_reply(b, connection, MIDGE_PACKET_PUBCOMP, packet_id);
+        midge_reply(b, c, MIDGE_PACKET_PUBCOMP, packet_id);
         return MIDGE_HANDLED;
     }
-    enum midge_ack ack = midge_window_acknowledge(b, c->session, type, packet_id);
+    enum midge_ack ack = midge_window_acknowledge(b, midge_session_of(b, c), type, packet_id);
     if (ack == MIDGE_ACK_WRONG) {
-        return midge_connection_end(b, connection, MIDGE_ACK_MISMATCH);
+        return midge_connection_end(b, c, MIDGE_ACK_MISMATCH);
     }
     if (ack == MIDGE_ACK_DONE) {
         c->progress_ms = midge_now(b);
-        midge_output_due(b, connection);
+        midge_output_due(b, c);
     }
     if (type == MIDGE_PACKET_PUBREC) {
-        midge_reply(b, connection, MIDGE_PACKET_PUBREL, packet_id);
+        midge_reply(b, c, MIDGE_PACKET_PUBREL, packet_id);
     }
     return MIDGE_HANDLED;
 }
 
-enum midge_handled midge_handle_pingreq(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_pingreq(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     (void)packet;
-    midge_reply(b, connection, MIDGE_PACKET_PINGRESP, 0); /* [MQTT-3.12.4-1] */
+    midge_reply(b, c, MIDGE_PACKET_PINGRESP, 0); /* [MQTT-3.12.4-1] */
     return MIDGE_HANDLED;
 }
 
-enum midge_handled midge_handle_disconnect(struct midge *b, midge_index connection, struct midge_incoming *packet)
+enum midge_handled midge_handle_disconnect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    midge_trace(b, MIDGE_LOG_RECEIVED, connection, packet->first, 0, packet->topic, 2, 0); /* while it is known whose it is */
-    return midge_connection_end(b, connection, MIDGE_CLIENT_DISCONNECT);
+    midge_trace(b, MIDGE_LOG_RECEIVED, c, packet->first, 0, packet->topic, 2, 0); /* while it is known whose it is */
+    return midge_connection_end(b, c, MIDGE_CLIENT_DISCONNECT);
 }

@@ -15,12 +15,12 @@ struct midge_incoming {
     struct midge_view topic; /* of a PUBLISH */
 };
 
-enum midge_handled midge_handle_connect(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_publish(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_subscribe(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_unsubscribe(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_acknowledgement(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_pingreq(struct midge *b, midge_index connection, struct midge_incoming *packet);
-enum midge_handled midge_handle_disconnect(struct midge *b, midge_index connection, struct midge_incoming *packet);
+enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_subscribe(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_unsubscribe(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_acknowledgement(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_pingreq(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
+enum midge_handled midge_handle_disconnect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);
 
 #endif

@@ -19,11 +19,11 @@ static void consume(struct offer *offer, size_t size)
     offer->size -= size;
 }
 
-static enum midge_handled end_oversize(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled end_oversize(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                        struct midge_view topic, uint32_t limit)
 {
     struct midge_ending about = {.topic = topic, .size = header->size + header->remaining, .limit = limit};
-    return midge_connection_end_about(b, connection, MIDGE_PACKET_SIZE, &about);
+    return midge_connection_end_about(b, c, MIDGE_PACKET_SIZE, &about);
 }
 
 /* ---- What may be sent at all ---- */
@@ -67,19 +67,18 @@ static bool reply_fits(const struct midge *b, const struct midge_connection *c, 
 }
 
 /* Handles one whole packet, whose body lies at `bytes`, or is the message in assembly where that is NULL. */
-static enum midge_handled dispatch(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                    const uint8_t *bytes)
 {
-    static enum midge_handled (*const handlers[16])(struct midge *, midge_index, struct midge_incoming *) = {
+    static enum midge_handled (*const handlers[16])(struct midge *, struct midge_connection *, struct midge_incoming *) = {
         [MIDGE_PACKET_CONNECT] = midge_handle_connect,        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
         [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
         [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
         [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,    [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
         [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
     };
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (!reply_fits(b, c, header->first)) {
-        midge_wait(b, connection, MIDGE_WAIT_REPLIES, 0, 0);
+        midge_wait(b, c, MIDGE_WAIT_REPLIES, 0, 0);
         return MIDGE_STALLED;
     }
     b->scratch.used = 0;
@@ -98,14 +97,14 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
     bool numbered = type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE;
     packet.packet_id = numbered ? midge_reader_u16(&packet.body) : 0;
     enum midge_handled handled = numbered && packet.packet_id == 0
-                                     ? midge_connection_end(b, connection, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
-                                     : handlers[type](b, connection, &packet);
+                                     ? midge_connection_end(b, c, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
+                                     : handlers[type](b, c, &packet);
     b->metrics.packets_received += handled == MIDGE_STALLED ? 0 : 1;
     if (handled == MIDGE_HANDLED) {
-        midge_trace(b, MIDGE_LOG_RECEIVED, connection, packet.first, packet.packet_id, packet.topic,
-                    header->size + header->remaining, packet.level);
+        midge_trace(b, MIDGE_LOG_RECEIVED, c, packet.first, packet.packet_id, packet.topic, header->size + header->remaining,
+                    packet.level);
         c->header_size = 0;
-        midge_wait_done(b, connection);
+        midge_wait_done(b, c);
     }
     return handled;
 }
@@ -113,40 +112,38 @@ static enum midge_handled dispatch(struct midge *b, midge_index connection, cons
 /* ---- A packet whose body comes in parts ---- */
 
 /* A packet found no blocks in time: rule 3. */
-static enum midge_handled assembly_give_up(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled assembly_give_up(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                            uint32_t remaining)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (remaining != header->remaining) {
-        return end_oversize(b, connection, header, (struct midge_view){0}, b->packet_size_max); /* its topic stays unknown */
+        return end_oversize(b, c, header, (struct midge_view){0}, b->packet_size_max); /* its topic stays unknown */
     }
     bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
     if (!qos0) {
-        return midge_connection_end(b, connection, MIDGE_NO_ROOM);
+        return midge_connection_end(b, c, MIDGE_NO_ROOM);
     }
-    midge_drop_topic(b, MIDGE_QOS0_WAIT, c->session, (struct midge_view){0}, remaining);
+    midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
     c->remaining = remaining;
     return MIDGE_HANDLED;
 }
 
 /* Reserves the blocks of the whole packet: rule 5. */
-static enum midge_handled assembly_begin(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled assembly_begin(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                          uint32_t remaining)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     bool accepted = c->state == MIDGE_ACTIVE;
     uint32_t need = midge_store_blocks(&b->store, remaining);
     uint32_t most = accepted ? b->store.blocks.capacity / 2u : b->store.blocks.capacity / 8u + 1u;
     if (need > most) {
-        return end_oversize(b, connection, header, (struct midge_view){0}, midge_store_room(&b->store, most));
+        return end_oversize(b, c, header, (struct midge_view){0}, midge_store_room(&b->store, most));
     }
     enum midge_wait_kind kind = accepted ? MIDGE_WAIT_ASSEMBLY : MIDGE_WAIT_HANDSHAKE;
-    if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, connection, kind, 0)) {
-        if (midge_wait_expired(b, connection)) {
-            return assembly_give_up(b, connection, header, remaining);
+    if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, c, kind, 0)) {
+        if (midge_wait_expired(b, c)) {
+            return assembly_give_up(b, c, header, remaining);
         }
-        midge_wait(b, connection, kind, 0, (midge_index)need);
+        midge_wait(b, c, kind, 0, (midge_index)need);
         return MIDGE_STALLED;
     }
     c->assembly = midge_store_begin(&b->store);
@@ -154,19 +151,18 @@ static enum midge_handled assembly_begin(struct midge *b, midge_index connection
     c->remaining = remaining;
     b->store.reserved += need - 1;
     b->assembly_reserved += need;
-    midge_wait_done(b, connection);
+    midge_wait_done(b, c);
     if (accepted) {
         c->state_deadline_ms = midge_now(b) + b->config.policy.assembly_ms;
-        midge_deadlines_arm(b, connection);
+        midge_deadlines_arm(b, c);
     } else {
         b->handshake_reserved += need;
     }
     return MIDGE_HANDLED;
 }
 
-static void assembly_append(struct midge *b, midge_index connection, struct offer *offer)
+static void assembly_append(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t missing = c->remaining - midge_message_at(&b->store, c->assembly)->size;
     uint32_t part = offer->size < missing ? (uint32_t)offer->size : missing;
     midge_index before = b->store.blocks.used;
@@ -178,9 +174,8 @@ static void assembly_append(struct midge *b, midge_index connection, struct offe
 }
 
 /* A PUBLISH that is too large: ends the connection as soon as its topic is known, or cannot be. */
-static enum midge_handled oversize_step(struct midge *b, midge_index connection, const struct midge_header *header)
+static enum midge_handled oversize_step(struct midge *b, struct midge_connection *c, const struct midge_header *header)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     const struct midge_message *m = midge_message_at(&b->store, c->assembly);
     struct midge_reader reader;
     midge_reader_message(&reader, &b->store, c->assembly, 0);
@@ -191,18 +186,17 @@ static enum midge_handled oversize_step(struct midge *b, midge_index connection,
     uint8_t topic[MIDGE_LOG_TOPIC_MAX];
     uint32_t size = midge_min(midge_min(topic_size, reader.size), MIDGE_LOG_TOPIC_MAX);
     midge_reader_copy(&reader, topic, size);
-    return end_oversize(b, connection, header, (struct midge_view){.bytes = topic, .size = size}, b->packet_size_max);
+    return end_oversize(b, c, header, (struct midge_view){.bytes = topic, .size = size}, b->packet_size_max);
 }
 
-static enum midge_handled assembly_step(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled assembly_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                         struct offer *offer)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if (c->assembly == 0) {
         /* Decided once: the limit may be raised meanwhile. */
         bool too_large = is_oversize(b, header);
         uint32_t remaining = too_large ? midge_min(header->remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header->remaining;
-        enum midge_handled begun = assembly_begin(b, connection, header, remaining);
+        enum midge_handled begun = assembly_begin(b, c, header, remaining);
         if (begun != MIDGE_HANDLED || c->assembly == 0) {
             return begun;
         }
@@ -214,17 +208,17 @@ static enum midge_handled assembly_step(struct midge *b, midge_index connection,
         c->flags &= (uint8_t)~MIDGE_CONN_COMPLETE;
         consume(offer, 1);
     } else {
-        assembly_append(b, connection, offer);
+        assembly_append(b, c, offer);
     }
     if (oversize) {
-        return oversize_step(b, connection, header);
+        return oversize_step(b, c, header);
     }
     if (midge_message_at(&b->store, c->assembly)->size < c->remaining) {
         return MIDGE_HANDLED;
     }
-    enum midge_handled handled = dispatch(b, connection, header, NULL);
+    enum midge_handled handled = dispatch(b, c, header, NULL);
     if (handled == MIDGE_HANDLED) {
-        midge_assembly_drop(b, connection);
+        midge_assembly_drop(b, c);
     } else if (handled == MIDGE_STALLED) {
         c->flags |= MIDGE_CONN_COMPLETE;
         offer->bytes--;
@@ -233,9 +227,8 @@ static enum midge_handled assembly_step(struct midge *b, midge_index connection,
     return handled;
 }
 
-static enum midge_handled skip_step(struct midge *b, midge_index connection, struct offer *offer)
+static enum midge_handled skip_step(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t part = offer->size < c->remaining ? (uint32_t)offer->size : c->remaining;
     consume(offer, part);
     c->remaining -= part;
@@ -243,7 +236,7 @@ static enum midge_handled skip_step(struct midge *b, midge_index connection, str
         c->flags &= (uint8_t)~MIDGE_CONN_SKIPPED;
         c->header_size = 0;
         b->metrics.packets_received++;
-        midge_wait_done(b, connection);
+        midge_wait_done(b, c);
     }
     return MIDGE_HANDLED;
 }
@@ -251,10 +244,9 @@ static enum midge_handled skip_step(struct midge *b, midge_index connection, str
 /* ---- Any packet ---- */
 
 /* A small packet is put together beside its header, without a block. */
-static enum midge_handled small_step(struct midge *b, midge_index connection, const struct midge_header *header,
+static enum midge_handled small_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                      struct offer *offer)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t whole = header->size + header->remaining;
     if (c->header_size < whole) {
         c->header[c->header_size++] = offer->bytes[0];
@@ -263,7 +255,7 @@ static enum midge_handled small_step(struct midge *b, midge_index connection, co
     if (c->header_size < whole) {
         return MIDGE_HANDLED;
     }
-    enum midge_handled handled = dispatch(b, connection, header, c->header + header->size);
+    enum midge_handled handled = dispatch(b, c, header, c->header + header->size);
     if (handled == MIDGE_STALLED) {
         c->header_size--;
         offer->bytes--;
@@ -294,21 +286,20 @@ static enum midge_reason take_header(struct midge_connection *c, struct offer *o
 }
 
 /* One step with a packet: at least one byte is consumed, or the connection waits or ends. */
-static enum midge_handled step(struct midge *b, midge_index connection, struct offer *offer)
+static enum midge_handled step(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     struct midge_header header;
     enum midge_decoded decoded = midge_header_decode(c->header, c->header_size, &header);
     if (decoded == MIDGE_INCOMPLETE) {
         enum midge_reason reason = take_header(c, offer, &header, &decoded);
         if (reason != MIDGE_NONE) {
-            return midge_connection_end(b, connection, reason);
+            return midge_connection_end(b, c, reason);
         }
         if (decoded == MIDGE_INCOMPLETE) {
             return MIDGE_HANDLED;
         }
         if (is_oversize(b, &header) && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-            return end_oversize(b, connection, &header, (struct midge_view){0}, b->packet_size_max);
+            return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
         }
         if (header.remaining > 0 && offer->size == 0) {
             return MIDGE_HANDLED;
@@ -316,24 +307,23 @@ static enum midge_handled step(struct midge *b, midge_index connection, struct o
     }
     bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
     if (!begun && header.remaining > 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
-        enum midge_handled handled = dispatch(b, connection, &header, offer->bytes);
+        enum midge_handled handled = dispatch(b, c, &header, offer->bytes);
         if (handled == MIDGE_HANDLED) {
             consume(offer, header.remaining);
         }
         return handled;
     }
     if (header.size + header.remaining <= sizeof(c->header)) {
-        return small_step(b, connection, &header, offer);
+        return small_step(b, c, &header, offer);
     }
-    return (c->flags & MIDGE_CONN_SKIPPED) != 0 ? skip_step(b, connection, offer)
-                                                : assembly_step(b, connection, &header, offer);
+    return (c->flags & MIDGE_CONN_SKIPPED) != 0 ? skip_step(b, c, offer) : assembly_step(b, c, &header, offer);
 }
 
-size_t midge_input(struct midge *b, midge_index connection, const uint8_t *bytes, size_t size)
+size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size)
 {
     struct offer offer = {.bytes = bytes, .size = size};
     while (offer.size > 0) {
-        enum midge_handled handled = step(b, connection, &offer);
+        enum midge_handled handled = step(b, c, &offer);
         if (handled == MIDGE_ENDED) {
             return size;
         }

@@ -6,6 +6,6 @@
 
 /* Handles what it can of the bytes; returns how many were consumed, fewer than all where the connection waits. A packet that
  * waits always leaves its last byte with the port, so that a stall can be seen. */
-size_t midge_input(struct midge *b, midge_index connection, const uint8_t *bytes, size_t size);
+size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size);
 
 #endif

@@ -76,17 +76,16 @@ static void link_out(struct midge *b, struct midge_session *s, midge_index subsc
     at(b, sub->session_next)->session_previous = sub->session_previous;
 }
 
-bool midge_interest_add(struct midge *b, midge_index session, struct midge_view filter, uint8_t qos)
+bool midge_interest_add(struct midge *b, struct midge_session *s, struct midge_view filter, uint8_t qos)
 {
-    struct midge_session *s = midge_session_at(b, session);
     uint32_t stamp = b->retained.count == 0 ? 0 : midge_retained_subscribe(&b->retained);
     uint32_t state = stamp << MIDGE_SUBSCRIPTION_STAMP | qos;
-    midge_index subscription = midge_subscriptions_find(&b->subscriptions, session, s->subscriptions, filter);
+    midge_index subscription = midge_subscriptions_find(&b->subscriptions, midge_session_index(b, s), s->subscriptions, filter);
     if (subscription != 0) {
         link_out(b, s, subscription);
         at(b, subscription)->state = state | (at(b, subscription)->state & MIDGE_SUBSCRIPTION_MULTI);
     } else {
-        subscription = midge_subscriptions_add(&b->subscriptions, session, filter, state);
+        subscription = midge_subscriptions_add(&b->subscriptions, midge_session_index(b, s), filter, state);
         if (subscription == 0) {
             return false;
         }
@@ -95,10 +94,9 @@ bool midge_interest_add(struct midge *b, midge_index session, struct midge_view 
     return true;
 }
 
-bool midge_interest_remove(struct midge *b, midge_index session, struct midge_view filter)
+bool midge_interest_remove(struct midge *b, struct midge_session *s, struct midge_view filter)
 {
-    struct midge_session *s = midge_session_at(b, session);
-    midge_index subscription = midge_subscriptions_find(&b->subscriptions, session, s->subscriptions, filter);
+    midge_index subscription = midge_subscriptions_find(&b->subscriptions, midge_session_index(b, s), s->subscriptions, filter);
     if (subscription == 0) {
         return false;
     }
@@ -107,9 +105,8 @@ bool midge_interest_remove(struct midge *b, midge_index session, struct midge_vi
     return true;
 }
 
-void midge_interest_clear(struct midge *b, midge_index session)
+void midge_interest_clear(struct midge *b, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     while (s->subscriptions != 0) {
         midge_index subscription = s->subscriptions;
         link_out(b, s, subscription);
@@ -151,9 +148,8 @@ static bool is_due(struct midge *b, const struct midge_session *s, const struct 
 }
 
 /* Walks on for the first subscription until a message is due. */
-static enum midge_replay walk_first(struct midge *b, midge_index session, struct midge_view filter, uint32_t *steps)
+static enum midge_replay walk_first(struct midge *b, struct midge_session *s, struct midge_view filter, uint32_t *steps)
 {
-    struct midge_session *s = midge_session_at(b, session);
     const struct midge_subscription *sub = at(b, s->subscriptions);
     while (*steps > 0) {
         --*steps;
@@ -169,7 +165,7 @@ static enum midge_replay walk_first(struct midge *b, midge_index session, struct
             if (qos > 0 && !midge_window_open(b, s)) {
                 return MIDGE_REPLAY_BLOCKED;
             }
-            if (!midge_window_add_retained(b, session, n->message, qos)) {
+            if (!midge_window_add_retained(b, s, n->message, qos)) {
                 return MIDGE_REPLAY_STARVED;
             }
             set_cursor(b, s, node);
@@ -180,15 +176,14 @@ static enum midge_replay walk_first(struct midge *b, midge_index session, struct
     return MIDGE_REPLAY_STEPS;
 }
 
-enum midge_replay midge_replay_next(struct midge *b, midge_index session, uint32_t *steps)
+enum midge_replay midge_replay_next(struct midge *b, struct midge_session *s, uint32_t *steps)
 {
-    struct midge_session *s = midge_session_at(b, session);
     enum midge_replay result = MIDGE_REPLAY_NONE;
     while (s->replay_last != 0 && result == MIDGE_REPLAY_NONE) {
         /* A filter may take half of the scratch; a topic that is asked about takes the other. */
         b->scratch.used = b->scratch.size / 2;
         uint8_t *end = b->scratch.bytes + b->scratch.used;
-        result = walk_first(b, session, midge_subscription_filter(&b->subscriptions, s->subscriptions, end), steps);
+        result = walk_first(b, s, midge_subscription_filter(&b->subscriptions, s->subscriptions, end), steps);
         if (result == MIDGE_REPLAY_NONE) {
             finish_first(b, s);
         }
@@ -196,15 +191,14 @@ enum midge_replay midge_replay_next(struct midge *b, midge_index session, uint32
     return result;
 }
 
-uint32_t midge_interest_audit(const struct midge *b, midge_index session, uint32_t *subscriptions)
+uint32_t midge_interest_audit(const struct midge *b, const struct midge_session *s, uint32_t *subscriptions)
 {
-    const struct midge_session *s = midge_session_at(b, session);
     midge_index i = s->subscriptions;
     bool due = s->replay_last != 0;
     while (i != 0) {
         const struct midge_subscription *sub = at(b, i);
-        if (sub->session != session || at(b, sub->session_next)->session_previous != i || (stamp_of(sub) != 0) != due ||
-            ++*subscriptions > b->subscriptions.pool.used) {
+        if (sub->session != midge_session_index(b, s) || at(b, sub->session_next)->session_previous != i ||
+            (stamp_of(sub) != 0) != due || ++*subscriptions > b->subscriptions.pool.used) {
             return MIDGE_PLACE;
         }
         due = due && i != s->replay_last;

@@ -7,13 +7,13 @@
 
 /* Subscribes a session to a valid filter, or replaces the subscription to exactly this filter [MQTT-3.8.4-3], and has the
  * retained messages that match sent (again). Returns false where there is no room. */
-bool midge_interest_add(struct midge *b, midge_index session, struct midge_view filter, uint8_t qos);
+bool midge_interest_add(struct midge *b, struct midge_session *s, struct midge_view filter, uint8_t qos);
 
 /* Ends the subscription to exactly this filter. Returns false where there is none [MQTT-3.10.4-1]. */
-bool midge_interest_remove(struct midge *b, midge_index session, struct midge_view filter);
+bool midge_interest_remove(struct midge *b, struct midge_session *s, struct midge_view filter);
 
 /* Ends all subscriptions. */
-void midge_interest_clear(struct midge *b, midge_index session);
+void midge_interest_clear(struct midge *b, struct midge_session *s);
 
 enum midge_replay {
     MIDGE_REPLAY_NONE,    /* no retained message is due */
@@ -25,8 +25,8 @@ enum midge_replay {
 
 /* Puts the next retained message that is due into the window. It looks at most at *steps nodes, and counts them off. Uses the
  * scratch. */
-enum midge_replay midge_replay_next(struct midge *b, midge_index session, uint32_t *steps);
+enum midge_replay midge_replay_next(struct midge *b, struct midge_session *s, uint32_t *steps);
 
-uint32_t midge_interest_audit(const struct midge *b, midge_index session, uint32_t *subscriptions);
+uint32_t midge_interest_audit(const struct midge *b, const struct midge_session *s, uint32_t *subscriptions);
 
 #endif

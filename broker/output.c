@@ -100,70 +100,67 @@ static bool delivery_begun(const struct midge_connection *c)
 }
 
 /* Remembers a session whose retained messages find no delivery, to go on when one is free. */
-static void starve(struct midge *b, midge_index connection)
+static void starve(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     if ((c->flags & MIDGE_CONN_STARVED) != 0) {
         return;
     }
     c->flags |= MIDGE_CONN_STARVED;
-    midge_list_append(&b->waits, &b->starved, STARVED_LINK, connection);
+    midge_list_append(&b->waits, &b->starved, STARVED_LINK, c->index);
 }
 
 void midge_output_feed_starved(struct midge *b)
 {
     uint32_t room = midge_pool_free(&b->deliveries);
     while (b->starved.head != 0 && room > 0) {
-        midge_index connection = midge_list_take(&b->waits, &b->starved, STARVED_LINK, 0);
-        struct midge_connection *c = midge_connection_at(b, connection);
+        struct midge_connection *c = midge_connection_at(b, midge_list_take(&b->waits, &b->starved, STARVED_LINK, 0));
         c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
         if (c->state == MIDGE_ACTIVE) {
-            midge_output_due(b, connection);
+            midge_output_due(b, c);
             room--;
         }
     }
 }
 
 /* Brings the next message into the window: retained ones and live ones in turn (rule 10). Returns 0 where there is none. */
-static midge_index admit_next(struct midge *b, midge_index connection, uint32_t unsent, uint32_t *steps,
+static midge_index admit_next(struct midge *b, struct midge_connection *c, uint32_t unsent, uint32_t *steps,
                               enum midge_replay *replay)
 {
-    midge_index session = midge_connection_at(b, connection)->session;
-    struct midge_session *s = midge_session_at(b, session);
+    struct midge_session *s = midge_session_of(b, c);
     *replay = MIDGE_REPLAY_NONE;
     /* Retained messages are not charged, so a reader that is slow must not gather deliveries for them. */
     if (s->replay_last == 0 || unsent >= midge_min(REPLAY_UNSENT, b->deliveries.capacity / 16u + 1u)) {
-        return midge_window_admit(b, session);
+        return midge_window_admit(b, s);
     }
     if ((s->flags & MIDGE_SESSION_REPLAY_TURN) == 0) {
-        midge_index live = midge_window_admit(b, session);
+        midge_index live = midge_window_admit(b, s);
         if (live != 0) {
             s->flags |= MIDGE_SESSION_REPLAY_TURN;
             return live;
         }
     }
-    *replay = midge_replay_next(b, session, steps);
+    *replay = midge_replay_next(b, s, steps);
     if (*replay == MIDGE_REPLAY_ADDED) {
         s->flags &= (uint8_t)~MIDGE_SESSION_REPLAY_TURN;
         return s->window.tail;
     }
-    return midge_window_admit(b, session);
+    return midge_window_admit(b, s);
 }
 
 /* Encodes what is in the window and what comes into it, as long as there is room. */
-static uint32_t encode_deliveries(struct midge *b, midge_index connection, midge_index next, uint8_t *to, uint32_t room)
+static uint32_t encode_deliveries(struct midge *b, struct midge_connection *c, midge_index next, uint8_t *to, uint32_t room)
 {
     uint32_t steps = REPLAY_STEPS;
     uint32_t done = 0;
     for (uint32_t unsent = 0; done < room; unsent++) {
         enum midge_replay replay = MIDGE_REPLAY_NONE;
         if (next == 0) {
-            next = admit_next(b, connection, unsent, &steps, &replay);
+            next = admit_next(b, c, unsent, &steps, &replay);
         }
         if (replay == MIDGE_REPLAY_STARVED) {
-            starve(b, connection);
+            starve(b, c);
         } else if (replay == MIDGE_REPLAY_STEPS && next == 0 && done == 0) {
-            midge_event_raise(b, connection, MIDGE_EVENT_OUTPUT);
+            midge_event_raise(b, c, MIDGE_EVENT_OUTPUT);
         }
         if (next == 0) {
             break;
@@ -183,21 +180,20 @@ static void arm(struct midge_connection *c)
     }
 }
 
-uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
+uint32_t midge_output_encode(struct midge *b, struct midge_connection *c, uint8_t *buffer, uint32_t size)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t done = 0;
-    midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_at(b, c->session));
+    midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_of(b, c));
     if (delivery_begun(c)) {
         const struct midge_delivery *d = midge_delivery_at(b, next);
         done = encode(b, d, c->output_offset, c->output_block, buffer, size);
         next = d->next;
     }
     if (done < size) {
-        done += midge_replies_encode(b, connection, buffer + done, size - done);
+        done += midge_replies_encode(b, c, buffer + done, size - done);
     }
     if (done < size && c->state == MIDGE_ACTIVE) {
-        done += encode_deliveries(b, connection, next, buffer + done, size - done);
+        done += encode_deliveries(b, c, next, buffer + done, size - done);
     }
     if (done == 0) {
         arm(c);
@@ -207,9 +203,8 @@ uint32_t midge_output_encode(struct midge *b, midge_index connection, uint8_t *b
     return done;
 }
 
-static void delivery_done(struct midge *b, midge_index connection, const struct midge_delivery *d, const struct layout *l)
+static void delivery_done(struct midge *b, struct midge_connection *c, const struct midge_delivery *d, const struct layout *l)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     b->metrics.packets_sent++;
     if (d->message != 0) {
         b->metrics.publish_sent++;
@@ -220,18 +215,17 @@ static void delivery_done(struct midge *b, midge_index connection, const struct 
         if (d->message != 0) {
             midge_record_message(b, &record, d->message);
         }
-        midge_trace(b, MIDGE_LOG_SENT, connection, l->head[0], d->packet_id, record.topic, l->size, 0);
+        midge_trace(b, MIDGE_LOG_SENT, c, l->head[0], d->packet_id, record.topic, l->size, 0);
     }
     c->output_offset = 0;
     c->output_block = 0;
-    midge_window_sent(b, c->session);
+    midge_window_sent(b, midge_session_of(b, c));
 }
 
 /* Bytes of the first unsent delivery are with the transport. Returns how many of them were of others behind it. */
-static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32_t sent)
+static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, uint32_t sent)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    midge_index delivery = midge_window_unsent(b, midge_session_at(b, c->session));
+    midge_index delivery = midge_window_unsent(b, midge_session_of(b, c));
     MIDGE_ASSERT(delivery != 0);
     struct midge_delivery *d = midge_delivery_at(b, delivery);
     struct layout l;
@@ -239,7 +233,7 @@ static uint32_t consume_delivery(struct midge *b, midge_index connection, uint32
     d->flags |= MIDGE_DELIVERY_STARTED;
     uint32_t left = l.size - c->output_offset;
     if (sent >= left) {
-        delivery_done(b, connection, d, &l);
+        delivery_done(b, c, d, &l);
         return sent - left;
     }
     if (d->message != 0) {
@@ -257,26 +251,25 @@ static bool is_due(const struct midge *b, const struct midge_connection *c)
     if (c->replies_count > 0 || c->state != MIDGE_ACTIVE) {
         return c->replies_count > 0;
     }
-    const struct midge_session *s = midge_session_at(b, c->session);
+    const struct midge_session *s = midge_session_of(b, c);
     return midge_window_unsent(b, s) != 0 || s->queue_qos0.head != 0 || (s->queue.head != 0 && midge_window_open(b, s)) ||
            s->replay_last != 0;
 }
 
-bool midge_output_consume(struct midge *b, midge_index connection, uint32_t sent)
+bool midge_output_consume(struct midge *b, struct midge_connection *c, uint32_t sent)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     b->metrics.bytes_sent += sent;
     if (sent > 0) {
         c->progress_ms = midge_now(b);
     }
     if (delivery_begun(c) && sent > 0) {
-        sent = consume_delivery(b, connection, sent);
+        sent = consume_delivery(b, c, sent);
     }
     if (sent > 0) {
-        sent = midge_replies_done(b, connection, sent);
+        sent = midge_replies_done(b, c, sent);
     }
     while (sent > 0) {
-        sent = consume_delivery(b, connection, sent);
+        sent = consume_delivery(b, c, sent);
     }
     bool due = is_due(b, c);
     if (!due) {

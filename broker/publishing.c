@@ -13,7 +13,7 @@ enum midge_routed midge_publishing_route(struct midge *b, struct midge_publicati
 {
     enum midge_routed result;
     while ((result = midge_route(b, publication)) == MIDGE_ROUTE_DISCONNECT) {
-        midge_connection_end(b, publication->problem.connection, publication->problem.reason);
+        midge_connection_end(b, midge_connection_at(b, publication->problem.connection), publication->problem.reason);
     }
     return result;
 }
@@ -33,9 +33,8 @@ midge_index midge_will_store(struct midge *b, const struct midge_connect *connec
 }
 
 /* Tries to publish one will; it is done, or waits for something. */
-static void run_will(struct midge *b, midge_index connection)
+static void run_will(struct midge *b, struct midge_connection *c)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     const struct midge_message *m = midge_message_at(&b->store, c->will);
     struct midge_reader reader;
     midge_reader_message(&reader, &b->store, c->will, 2);
@@ -49,29 +48,29 @@ static void run_will(struct midge *b, midge_index connection)
         .publish.retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
         .message = c->will,
         .body_size = m->size,
-        .may_wait = !midge_wait_expired(b, connection),
-        .publisher = connection,
+        .may_wait = !midge_wait_expired(b, c),
+        .publisher = c,
         .drop_reason = MIDGE_WILL_DROPPED,
     };
     if (!midge_allowed(b, c->who, MIDGE_WRITE, &will.publish.topic)) {
-        midge_drop_message(b, MIDGE_WRITE_DENIED, 0, c->will); /* [MQTT-3.3.5-2] */
+        midge_drop_message(b, MIDGE_WRITE_DENIED, NULL, c->will); /* [MQTT-3.3.5-2] */
     } else if (midge_publishing_route(b, &will) == MIDGE_ROUTE_WAIT) {
-        midge_wait(b, connection, will.problem.kind, will.problem.connection, will.problem.need);
+        midge_wait(b, c, will.problem.kind, will.problem.connection, will.problem.need);
         return;
     } else {
-        struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, connection);
+        struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, c);
         midge_record_message(b, &record, c->will);
         midge_record_write(b, &record);
     }
-    midge_connection_will_done(b, connection);
+    midge_connection_will_done(b, c);
 }
 
 void midge_wills_run(struct midge *b)
 {
     while (b->wait_queues[MIDGE_WAIT_WILL].head != 0) {
-        midge_index connection = b->wait_queues[MIDGE_WAIT_WILL].head;
-        midge_wait_turn(b, connection);
-        run_will(b, connection);
+        struct midge_connection *c = midge_connection_at(b, b->wait_queues[MIDGE_WAIT_WILL].head);
+        midge_wait_turn(b, c);
+        run_will(b, c);
     }
 }
 
@@ -80,10 +79,10 @@ bool midge_wills_hurry(struct midge *b)
     for (midge_index i = 1; i <= b->connections.touched; i++) {
         struct midge_connection *c = midge_connection_at(b, i);
         if (c->state == MIDGE_CLOSED && (c->flags & MIDGE_CONN_PORT_GONE) != 0) {
-            midge_wait_cancel(b, i);
+            midge_wait_cancel(b, c);
             c->flags |= MIDGE_CONN_WAITED;
-            midge_wait_at(b, i)->deadline_ms = midge_now(b);
-            run_will(b, i);
+            midge_wait_of(b, c)->deadline_ms = midge_now(b);
+            run_will(b, c);
             return true;
         }
     }

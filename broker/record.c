@@ -1,21 +1,20 @@
 #include "record.h"
 
-struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason, midge_index connection)
+struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason,
+                              const struct midge_connection *c)
 {
     struct midge_log record = {.event = event, .reason = reason};
-    if (connection != 0) {
-        const struct midge_connection *c = midge_connection_at(b, connection);
-        record.conn = (struct midge_handle){.index = connection, .generation = c->generation};
+    if (c != NULL) {
+        record.conn = (struct midge_handle){.index = c->index, .generation = c->generation};
         if (c->session != 0) {
-            midge_record_session(b, &record, c->session);
+            midge_record_session(b, &record, midge_session_of(b, c));
         }
     }
     return record;
 }
 
-void midge_record_session(struct midge *b, struct midge_log *record, midge_index session)
+void midge_record_session(struct midge *b, struct midge_log *record, const struct midge_session *s)
 {
-    const struct midge_session *s = midge_session_at(b, session);
     uint32_t size = midge_min(s->client_id_size, MIDGE_LOG_CLIENT_MAX);
     midge_names_copy(&b->names, s->client_id, b->log_client, size);
     record->client_id = (struct midge_view){.bytes = b->log_client, .size = size};
@@ -42,16 +41,16 @@ void midge_record_write(struct midge *b, struct midge_log *record)
 }
 
 /* The part that both kinds of drop share; `message` is 0 where the topic is known otherwise. */
-static void drop(struct midge *b, enum midge_reason reason, midge_index session, midge_index message, struct midge_view topic,
-                 uint32_t payload_size)
+static void drop(struct midge *b, enum midge_reason reason, const struct midge_session *s, midge_index message,
+                 struct midge_view topic, uint32_t payload_size)
 {
     b->metrics.drops[reason]++;
     if (b->config.log == NULL) {
         return;
     }
     struct midge_log record = {.event = MIDGE_LOG_DROPPED, .reason = reason, .topic = topic, .size = payload_size};
-    if (session != 0) {
-        midge_record_session(b, &record, session);
+    if (s != NULL) {
+        midge_record_session(b, &record, s);
     }
     if (message != 0) {
         midge_record_message(b, &record, message);
@@ -59,25 +58,25 @@ static void drop(struct midge *b, enum midge_reason reason, midge_index session,
     midge_record_write(b, &record);
 }
 
-void midge_drop_message(struct midge *b, enum midge_reason reason, midge_index session, midge_index message)
+void midge_drop_message(struct midge *b, enum midge_reason reason, const struct midge_session *s, midge_index message)
 {
-    drop(b, reason, session, message, (struct midge_view){0}, 0);
+    drop(b, reason, s, message, (struct midge_view){0}, 0);
 }
 
-void midge_drop_topic(struct midge *b, enum midge_reason reason, midge_index session, struct midge_view topic,
+void midge_drop_topic(struct midge *b, enum midge_reason reason, const struct midge_session *s, struct midge_view topic,
                       uint32_t payload_size)
 {
-    drop(b, reason, session, 0, topic, payload_size);
+    drop(b, reason, s, 0, topic, payload_size);
 }
 
-void midge_trace(struct midge *b, enum midge_log_event event, midge_index connection, uint8_t first, uint16_t packet_id,
-                 struct midge_view topic, uint32_t size, uint8_t code)
+void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c, uint8_t first,
+                 uint16_t packet_id, struct midge_view topic, uint32_t size, uint8_t code)
 {
     uint8_t kind = event > MIDGE_LOG_SENT ? MIDGE_TRACE_SUBSCRIPTIONS : MIDGE_TRACE_PACKETS;
     if ((b->config.policy.trace & kind) == 0) {
         return;
     }
-    struct midge_log record = midge_record(b, event, MIDGE_NONE, connection);
+    struct midge_log record = midge_record(b, event, MIDGE_NONE, c);
     record.packet = first;
     record.packet_id = packet_id;
     record.topic = topic;

@@ -4,11 +4,12 @@
 
 #include "state.h"
 
-/* A record of this connection (0: none), with the client identifier of its session where it has one. */
-struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason, midge_index connection);
+/* A record of this connection (NULL: none), with the client identifier of its session where it has one. */
+struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason,
+                              const struct midge_connection *c);
 
 /* Puts a session's client identifier into a record. */
-void midge_record_session(struct midge *b, struct midge_log *record, midge_index session);
+void midge_record_session(struct midge *b, struct midge_log *record, const struct midge_session *s);
 
 /* Puts the topic of a stored message into a record, and the size of its payload. */
 void midge_record_message(struct midge *b, struct midge_log *record, midge_index message);
@@ -16,13 +17,13 @@ void midge_record_message(struct midge *b, struct midge_log *record, midge_index
 /* Hands a record to the port; views are cut to what midge.h promises. */
 void midge_record_write(struct midge *b, struct midge_log *record);
 
-/* Counts one lost message for one receiver (0: none in particular), and logs it. */
-void midge_drop_message(struct midge *b, enum midge_reason reason, midge_index session, midge_index message);
-void midge_drop_topic(struct midge *b, enum midge_reason reason, midge_index session, struct midge_view topic,
+/* Counts one lost message for one receiver (NULL: none in particular), and logs it. */
+void midge_drop_message(struct midge *b, enum midge_reason reason, const struct midge_session *s, midge_index message);
+void midge_drop_topic(struct midge *b, enum midge_reason reason, const struct midge_session *s, struct midge_view topic,
                       uint32_t payload_size);
 
 /* Logs a packet where the policy asks for a trace of all of them. `topic` and `packet_id` may be empty. */
-void midge_trace(struct midge *b, enum midge_log_event event, midge_index connection, uint8_t first, uint16_t packet_id,
-                 struct midge_view topic, uint32_t size, uint8_t code);
+void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c, uint8_t first,
+                 uint16_t packet_id, struct midge_view topic, uint32_t size, uint8_t code);
 
 #endif

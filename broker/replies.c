@@ -6,41 +6,38 @@
 enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = MIDGE_HEADER_SIZE_MAX + 2 + MIDGE_REPLY_CODES_MAX };
 
 /* The first entries of all rings lie together, then the second ones, and so on: most rings never hold more than one or two. */
-static struct midge_reply *slot(const struct midge *b, midge_index connection, uint32_t index)
+static struct midge_reply *slot(const struct midge *b, const struct midge_connection *c, uint32_t index)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t place = (c->replies_first + index) % b->config.limits.replies;
-    return &b->replies[(size_t)place * b->connections.capacity + connection - 1u];
+    return &b->replies[(size_t)place * b->connections.capacity + c->index - 1u];
 }
 
-static void push(struct midge *b, midge_index connection, struct midge_reply reply)
+static void push(struct midge *b, struct midge_connection *c, struct midge_reply reply)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     MIDGE_ASSERT(midge_replies_room(b, c));
-    *slot(b, connection, c->replies_count++) = reply;
-    midge_output_due(b, connection);
+    *slot(b, c, c->replies_count++) = reply;
+    midge_output_due(b, c);
 }
 
-void midge_reply(struct midge *b, midge_index connection, enum midge_packet_type type, uint16_t packet_id)
+void midge_reply(struct midge *b, struct midge_connection *c, enum midge_packet_type type, uint16_t packet_id)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     if (c->replies_count > 0) {
-        struct midge_reply *last = slot(b, connection, c->replies_count - 1u);
+        struct midge_reply *last = slot(b, c, c->replies_count - 1u);
         bool follows = type == MIDGE_PACKET_PINGRESP || (packet_id > last->id && packet_id - last->id == last->count);
         if (last->type == type && follows && last->count < UINT8_MAX) {
             last->count++;
             return;
         }
     }
-    push(b, connection, (struct midge_reply){.type = (uint8_t)type, .count = 1, .id = packet_id});
+    push(b, c, (struct midge_reply){.type = (uint8_t)type, .count = 1, .id = packet_id});
 }
 
-void midge_reply_connack(struct midge *b, midge_index connection, bool session_present, uint8_t code)
+void midge_reply_connack(struct midge *b, struct midge_connection *c, bool session_present, uint8_t code)
 {
-    push(b, connection, (struct midge_reply){.type = MIDGE_PACKET_CONNACK, .count = code, .id = session_present ? 1 : 0});
+    push(b, c, (struct midge_reply){.type = MIDGE_PACKET_CONNACK, .count = code, .id = session_present ? 1 : 0});
 }
 
-void midge_reply_suback(struct midge *b, midge_index connection, uint16_t packet_id, const uint8_t *codes, uint8_t count)
+void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, const uint8_t *codes, uint8_t count)
 {
     MIDGE_ASSERT(count >= 1 && count <= MIDGE_REPLY_CODES_MAX);
     uint32_t bits = 0;
@@ -48,17 +45,16 @@ void midge_reply_suback(struct midge *b, midge_index connection, uint16_t packet
         bits |= (codes[i] == MIDGE_SUBACK_FAILURE ? (uint32_t)CODE_FAILURE : codes[i]) << (CODE_BITS * i);
     }
     uint8_t type = (uint8_t)(MIDGE_PACKET_SUBACK | count << 4);
-    push(b, connection, (struct midge_reply){.type = type, .count = (uint8_t)bits, .id = packet_id});
+    push(b, c, (struct midge_reply){.type = type, .count = (uint8_t)bits, .id = packet_id});
 }
 
-void midge_reply_suback_stored(struct midge *b, midge_index connection, uint16_t packet_id)
+void midge_reply_suback_stored(struct midge *b, struct midge_connection *c, uint16_t packet_id)
 {
-    push(b, connection, (struct midge_reply){.type = MIDGE_PACKET_SUBACK, .id = packet_id});
+    push(b, c, (struct midge_reply){.type = MIDGE_PACKET_SUBACK, .id = packet_id});
 }
 
-void midge_replies_clear(struct midge *b, midge_index connection)
+void midge_replies_clear(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     c->replies_count = 0;
     if (c->suback != 0) {
         midge_store_release(&b->store, c->suback);
@@ -123,13 +119,12 @@ static void write_packet(const struct midge *b, const struct midge_connection *c
     packet->size = head + stored;
 }
 
-uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size)
+uint32_t midge_replies_encode(const struct midge *b, const struct midge_connection *c, uint8_t *buffer, uint32_t size)
 {
-    const struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t done = 0;
     uint32_t offset = c->output_reply ? c->output_offset : 0;
     for (uint32_t i = 0; i < c->replies_count; i++) {
-        struct midge_reply reply = *slot(b, connection, i);
+        struct midge_reply reply = *slot(b, c, i);
         for (uint32_t packets = packets_of(&reply); packets > 0 && done < size; packets--) {
             struct packet packet;
             write_packet(b, c, &reply, &packet);
@@ -154,13 +149,12 @@ uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uin
 }
 
 /* One packet of the first reply is with the transport as a whole. */
-static void packet_done(struct midge *b, midge_index connection, struct midge_reply *reply, uint32_t size)
+static void packet_done(struct midge *b, struct midge_connection *c, struct midge_reply *reply, uint32_t size)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     uint32_t type = reply->type & TYPE_MASK;
     bool connack = type == MIDGE_PACKET_CONNACK;
     b->metrics.packets_sent++;
-    midge_trace(b, MIDGE_LOG_SENT, connection, first_byte(type), connack ? 0 : reply->id, (struct midge_view){0}, size,
+    midge_trace(b, MIDGE_LOG_SENT, c, first_byte(type), connack ? 0 : reply->id, (struct midge_view){0}, size,
                 connack ? reply->count : 0);
     c->output_offset = 0;
     c->output_reply = false;
@@ -177,11 +171,10 @@ static void packet_done(struct midge *b, midge_index connection, struct midge_re
     c->replies_first = (uint8_t)(c->replies_count == 0 ? 0 : (c->replies_first + 1u) % b->config.limits.replies);
 }
 
-uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t sent)
+uint32_t midge_replies_done(struct midge *b, struct midge_connection *c, uint32_t sent)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     while (sent > 0 && c->replies_count > 0) {
-        struct midge_reply *reply = slot(b, connection, 0);
+        struct midge_reply *reply = slot(b, c, 0);
         struct packet packet;
         write_packet(b, c, reply, &packet);
         uint32_t left = packet.size - (c->output_reply ? c->output_offset : 0);
@@ -191,7 +184,7 @@ uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t se
             return 0;
         }
         sent -= left;
-        packet_done(b, connection, reply, packet.size);
+        packet_done(b, c, reply, packet.size);
     }
     return sent;
 }

@@ -12,21 +12,21 @@ static inline bool midge_replies_room(const struct midge *b, const struct midge_
 }
 
 /* Adds a reply, for which there is room: an acknowledgement of `packet_id`, a PINGRESP with 0. */
-void midge_reply(struct midge *b, midge_index connection, enum midge_packet_type type, uint16_t packet_id);
+void midge_reply(struct midge *b, struct midge_connection *c, enum midge_packet_type type, uint16_t packet_id);
 
-void midge_reply_connack(struct midge *b, midge_index connection, bool session_present, uint8_t code);
+void midge_reply_connack(struct midge *b, struct midge_connection *c, bool session_present, uint8_t code);
 
 /* Adds a SUBACK with 1 .. MIDGE_REPLY_CODES_MAX codes, or one whose codes are the body of the message c->suback. */
-void midge_reply_suback(struct midge *b, midge_index connection, uint16_t packet_id, const uint8_t *codes, uint8_t count);
-void midge_reply_suback_stored(struct midge *b, midge_index connection, uint16_t packet_id);
+void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, const uint8_t *codes, uint8_t count);
+void midge_reply_suback_stored(struct midge *b, struct midge_connection *c, uint16_t packet_id);
 
 /* Forgets all replies. */
-void midge_replies_clear(struct midge *b, midge_index connection);
+void midge_replies_clear(struct midge *b, struct midge_connection *c);
 
 /* Encodes replies into a buffer, as far as they fit, cutting the last. Returns the number of bytes. */
-uint32_t midge_replies_encode(const struct midge *b, midge_index connection, uint8_t *buffer, uint32_t size);
+uint32_t midge_replies_encode(const struct midge *b, const struct midge_connection *c, uint8_t *buffer, uint32_t size);
 
 /* That many bytes are with the transport. Returns how many of them were not of replies. */
-uint32_t midge_replies_done(struct midge *b, midge_index connection, uint32_t sent);
+uint32_t midge_replies_done(struct midge *b, struct midge_connection *c, uint32_t sent);
 
 #endif

@@ -78,16 +78,15 @@ static void measure_room(struct midge *b, struct midge_publication *p)
 }
 
 /* Rule 1: what is to happen because of a queue without room. */
-static enum midge_routed judge_full(struct midge *b, struct midge_publication *p, midge_index session)
+static enum midge_routed judge_full(struct midge *b, struct midge_publication *p, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     p->problem.connection = s->connection;
-    if (p->may_wait && midge_waitable(b, session, p->publisher)) {
+    if (p->may_wait && midge_waitable(b, s, p->publisher)) {
         p->problem.kind = MIDGE_WAIT_SUBSCRIBER;
         p->problem.need = 0;
         return MIDGE_ROUTE_WAIT;
     }
-    bool own = s->connection != 0 && s->connection == p->publisher;
+    bool own = p->publisher != NULL && s->connection == p->publisher->index;
     switch (policy_for(b, s)) {
     case MIDGE_REFUSE:
         if (p->may_refuse && (s->match_qos & TARGET_QOS) > 0) {
@@ -102,7 +101,7 @@ static enum midge_routed judge_full(struct midge *b, struct midge_publication *p
         }
         break;
     case MIDGE_DROP_OLDEST:
-        if (midge_queue_has_memory(b, session, &p->room)) {
+        if (midge_queue_has_memory(b, s, &p->room)) {
             s->match_qos |= TARGET_OLDEST;
             p->displacing++;
             return MIDGE_ROUTED;
@@ -116,11 +115,11 @@ static enum midge_routed judge_full(struct midge *b, struct midge_publication *p
 }
 
 /* Whether a subscriber with room has to be waited for, since others were first to do so. */
-static bool must_queue_up(const struct midge *b, const struct midge_publication *p, midge_index session)
+static bool must_queue_up(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
 {
-    midge_index connection = midge_session_at(b, session)->connection;
+    midge_index connection = s->connection;
     return p->orderly && connection != 0 && midge_wait_others(b, p->publisher, MIDGE_WAIT_SUBSCRIBER, connection) &&
-           midge_waitable(b, session, p->publisher);
+           midge_waitable(b, s, p->publisher);
 }
 
 /* Whether nothing at all waits for a connected client: it then has room, whatever the quotas. */
@@ -129,23 +128,23 @@ static bool is_idle(const struct midge_session *s)
     return s->connection != 0 && s->charged_entries == 0;
 }
 
-static bool queue_has_room(const struct midge *b, const struct midge_publication *p, midge_index session, uint32_t size)
+static bool queue_has_room(const struct midge *b, const struct midge_publication *p, const struct midge_session *s,
+                           uint32_t size)
 {
-    return midge_queue_has_memory(b, session, &p->room) && midge_queue_admits(b, session, size, &p->room);
+    return midge_queue_has_memory(b, s, &p->room) && midge_queue_admits(b, s, size, &p->room);
 }
 
 static enum midge_routed judge_targets(struct midge *b, struct midge_publication *p)
 {
     uint32_t size = p->publish.topic.size + p->publish.payload_size;
     for (uint32_t i = 0; i < p->count; i++) {
-        midge_index session = b->targets[i];
-        struct midge_session *s = midge_session_at(b, session);
+        struct midge_session *s = midge_session_at(b, b->targets[i]);
         if (!midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if ((!is_idle(s) && !queue_has_room(b, p, session, size)) || must_queue_up(b, p, session)) {
-            enum midge_routed result = judge_full(b, p, session);
+        } else if ((!is_idle(s) && !queue_has_room(b, p, s, size)) || must_queue_up(b, p, s)) {
+            enum midge_routed result = judge_full(b, p, s);
             if (result != MIDGE_ROUTED) {
                 return result;
             }
@@ -258,9 +257,9 @@ static bool retained_admits(const struct midge *b, const struct midge_publicatio
     return blocks >= b->blocks_for_packet;
 }
 
-static void drop(struct midge *b, const struct midge_publication *p, enum midge_reason reason, midge_index session)
+static void drop(struct midge *b, const struct midge_publication *p, enum midge_reason reason, const struct midge_session *s)
 {
-    midge_drop_topic(b, reason, session, p->publish.topic, p->publish.payload_size);
+    midge_drop_topic(b, reason, s, p->publish.topic, p->publish.payload_size);
 }
 
 /* Retains the message, if there is one. Returns false where that is refused to the publisher; where it is merely not possible,
@@ -274,12 +273,12 @@ static bool retain_message(struct midge *b, const struct midge_publication *p, m
         return false;
     }
     midge_retained_clear(&b->retained, p->publish.topic);
-    drop(b, p, MIDGE_RETAINED_FULL, 0);
+    drop(b, p, MIDGE_RETAINED_FULL, NULL);
     return true;
 }
 
 /* Counts the loss of the message for one target. */
-static void lose(struct midge *b, const struct midge_publication *p, const struct midge_session *s, midge_index session)
+static void lose(struct midge *b, const struct midge_publication *p, const struct midge_session *s)
 {
     enum midge_reason reason = s->connection == 0 ? MIDGE_QUEUE_FULL_OFFLINE : MIDGE_QUEUE_FULL;
     if ((s->match_qos & TARGET_DENIED) != 0) {
@@ -289,54 +288,54 @@ static void lose(struct midge *b, const struct midge_publication *p, const struc
     } else if ((s->match_qos & TARGET_NO_ROOM) != 0 && (s->match_qos & TARGET_QOS) == 0) {
         reason = p->drop_reason;
     }
-    drop(b, p, reason, session);
+    drop(b, p, reason, s);
 }
 
 /* Drops the oldest messages of a queue until it admits the new one. Returns false where nothing more can be dropped. */
-static bool make_room(struct midge *b, struct midge_publication *p, midge_index session)
+static bool make_room(struct midge *b, struct midge_publication *p, struct midge_session *s)
 {
     uint32_t size = p->publish.topic.size + p->publish.payload_size;
-    uint8_t qos = midge_session_at(b, session)->match_qos & TARGET_QOS;
+    uint8_t qos = s->match_qos & TARGET_QOS;
     do {
         measure_room(b, p);
-        if (p->room.entries > 0 && midge_queue_admits(b, session, size, &p->room)) {
+        if (p->room.entries > 0 && midge_queue_admits(b, s, size, &p->room)) {
             return true;
         }
-        if (!midge_queue_admits_emptied(b, session, qos, size, &p->room)) {
+        if (!midge_queue_admits_emptied(b, s, qos, size, &p->room)) {
             return false; /* nothing is dropped in vain */
         }
-    } while (midge_queue_drop_oldest(b, session, qos));
+    } while (midge_queue_drop_oldest(b, s, qos));
     return false;
 }
 
 /* Queues the message for one target, or counts why not. */
-static void deliver(struct midge *b, struct midge_publication *p, midge_index session, midge_index message)
+static void deliver(struct midge *b, struct midge_publication *p, struct midge_session *s, midge_index message)
 {
-    struct midge_session *s = midge_session_at(b, session);
-    if ((s->match_qos & TARGET_OLDEST) != 0 && !make_room(b, p, session)) {
+    if ((s->match_qos & TARGET_OLDEST) != 0 && !make_room(b, p, s)) {
         s->match_qos |= TARGET_FULL;
     }
     if ((s->match_qos & TARGET_LOST) != 0) {
-        lose(b, p, s, session);
+        lose(b, p, s);
         return;
     }
     if (s->connection != 0) {
+        struct midge_connection *c = midge_connection_at(b, s->connection);
         if (s->charged_entries == 0) {
-            midge_connection_at(b, s->connection)->progress_ms = midge_now(b);
+            c->progress_ms = midge_now(b);
         }
-        midge_output_due(b, s->connection);
+        midge_output_due(b, c);
     }
-    midge_queue_append(b, session, message, s->match_qos & TARGET_QOS);
+    midge_queue_append(b, s, message, s->match_qos & TARGET_QOS);
 }
 
 /* Queues the message for the targets that displace older messages by it, or for all others. */
 static void deliver_to(struct midge *b, struct midge_publication *p, midge_index message, bool displacing)
 {
     for (uint32_t i = 0; i < p->count; i++) {
-        midge_index session = b->targets[i];
-        bool displaces = (midge_session_at(b, session)->match_qos & TARGET_OLDEST) != 0;
+        struct midge_session *s = midge_session_at(b, b->targets[i]);
+        bool displaces = (s->match_qos & TARGET_OLDEST) != 0;
         if (displaces == displacing) {
-            deliver(b, p, session, message);
+            deliver(b, p, s, message);
         }
     }
 }

@@ -19,13 +19,13 @@ struct midge_route_problem {
 };
 
 struct midge_publication {
-    struct midge_publish publish;   /* its topic is valid */
-    bool may_wait;                  /* for room */
-    bool may_refuse;                /* it will be published again if it is refused */
-    enum midge_reason drop_reason;  /* counted where there is no block or delivery for it */
-    midge_index publisher;          /* the connection it came from, 0: none */
-    midge_index message;            /* stored and published already; 0: it is made of the parts */
-    const struct midge_view *parts; /* the body, as struct midge_message has it */
+    struct midge_publish publish;             /* its topic is valid */
+    bool may_wait;                            /* for room */
+    bool may_refuse;                          /* it will be published again if it is refused */
+    enum midge_reason drop_reason;            /* counted where there is no block or delivery for it */
+    const struct midge_connection *publisher; /* NULL: none */
+    midge_index message;                      /* stored and published already; 0: it is made of the parts */
+    const struct midge_view *parts;           /* the body, as struct midge_message has it */
     uint32_t part_count;
     uint32_t body_size;
     struct midge_route_problem problem; /* set where it is not routed */

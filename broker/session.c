@@ -14,32 +14,37 @@ static uint32_t hash_of(const struct midge *b, struct midge_view client_id)
     return midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size);
 }
 
-midge_index midge_session_find(const struct midge *b, struct midge_view client_id)
+struct midge_session *midge_session_find(const struct midge *b, struct midge_view client_id)
 {
     uint32_t hash = hash_of(b, client_id);
-    midge_index i = midge_table_first(&b->session_table, hash);
-    while (i != 0) {
-        const struct midge_session *s = midge_session_at(b, i);
+    for (midge_index i = midge_table_first(&b->session_table, hash); i != 0;
+         i = midge_table_after(&b->session_table, i, hash)) {
+        struct midge_session *s = midge_session_at(b, i);
         if (s->client_id_size == client_id.size &&
             midge_names_equal(&b->names, s->client_id, client_id.bytes, client_id.size)) {
-            break;
+            return s;
         }
-        i = midge_table_after(&b->session_table, i, hash);
     }
-    return i;
+    return NULL;
 }
 
-static void offline_append(struct midge *b, midge_index session)
+static void offline_append(struct midge *b, struct midge_session *s)
 {
-    midge_session_at(b, session)->offline_since = (uint32_t)(b->now_ms >> OFFLINE_SHIFT);
-    midge_list_insert(&b->sessions, &b->offline, OFFLINE_LINKS, session, 0);
+    s->offline_since = (uint32_t)(b->now_ms >> OFFLINE_SHIFT);
+    midge_list_insert(&b->sessions, &b->offline, OFFLINE_LINKS, midge_session_index(b, s), 0);
     b->metrics.sessions_offline++;
 }
 
-static void offline_remove(struct midge *b, midge_index session)
+static void offline_remove(struct midge *b, const struct midge_session *s)
 {
-    midge_list_remove(&b->sessions, &b->offline, OFFLINE_LINKS, session);
+    midge_list_remove(&b->sessions, &b->offline, OFFLINE_LINKS, midge_session_index(b, s));
     b->metrics.sessions_offline--;
+}
+
+/* Removes the session that was absent for longest. */
+static void remove_oldest(struct midge *b, enum midge_reason reason)
+{
+    midge_session_remove(b, midge_session_at(b, b->offline.head), reason);
 }
 
 /* Stores a client identifier at the cost of absent clients, the one absent for longest first; of none where even all of them
@@ -54,74 +59,72 @@ static bool store_evicting(struct midge *b, struct midge_view client_id, midge_i
         return false;
     }
     while (!midge_names_store(&b->names, client_id.bytes, client_id.size, name)) {
-        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EVICTED);
+        remove_oldest(b, MIDGE_SESSION_EVICTED);
     }
     return true;
 }
 
-midge_index midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason)
+struct midge_session *midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason)
 {
     if (midge_pool_free(&b->sessions) == 0 && b->config.policy.evict_sessions && b->offline.head != 0) {
-        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EVICTED);
+        remove_oldest(b, MIDGE_SESSION_EVICTED);
     }
     if (midge_pool_free(&b->sessions) == 0) {
         *reason = MIDGE_SESSIONS_FULL;
-        return 0;
+        return NULL;
     }
     midge_index name;
     if (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name) && !store_evicting(b, client_id, &name)) {
         *reason = MIDGE_NAMES_FULL;
-        return 0;
+        return NULL;
     }
     midge_index session = midge_pool_take(&b->sessions);
-    *midge_session_at(b, session) =
-        (struct midge_session){.client_id = name, .client_id_size = (uint16_t)client_id.size, .next_packet_id = 1};
+    struct midge_session *s = midge_session_at(b, session);
+    *s = (struct midge_session){.client_id = name, .client_id_size = (uint16_t)client_id.size, .next_packet_id = 1};
     midge_table_add(&b->session_table, hash_of(b, client_id), session);
-    offline_append(b, session);
-    return session;
+    offline_append(b, s);
+    return s;
 }
 
-void midge_session_remove(struct midge *b, midge_index session, enum midge_reason reason)
+void midge_session_remove(struct midge *b, struct midge_session *s, enum midge_reason reason)
 {
-    struct midge_session *s = midge_session_at(b, session);
     MIDGE_ASSERT(s->connection == 0);
-    uint32_t lost = midge_queue_clear(b, session, reason);
-    midge_interest_clear(b, session);
+    uint32_t lost = midge_queue_clear(b, s, reason);
+    midge_interest_clear(b, s);
     while (s->qos2 != 0) {
         midge_qos2_remove(b, s->qos2);
     }
     if ((s->flags & MIDGE_SESSION_EPHEMERAL) == 0 || lost > 0) {
         struct midge_log record = midge_record(b, MIDGE_LOG_SESSION_GONE, reason, 0);
-        midge_record_session(b, &record, session);
+        midge_record_session(b, &record, s);
         record.size = lost;
         midge_record_write(b, &record);
     }
+    midge_index session = midge_session_index(b, s);
     midge_table_remove(&b->session_table, session);
     midge_names_release(&b->names, s->client_id);
-    offline_remove(b, session);
+    offline_remove(b, s);
     midge_pool_give(&b->sessions, session);
 }
 
-void midge_session_attach(struct midge *b, midge_index session, midge_index connection, bool clean, uint32_t who)
+void midge_session_attach(struct midge *b, struct midge_session *s, const struct midge_connection *c, bool clean, uint32_t who)
 {
-    struct midge_session *s = midge_session_at(b, session);
     MIDGE_ASSERT(s->connection == 0);
-    offline_remove(b, session);
-    s->connection = connection;
+    offline_remove(b, s);
+    s->connection = c->index;
     s->flags = clean ? MIDGE_SESSION_EPHEMERAL : 0;
     s->who = who;
 }
 
-void midge_session_detach(struct midge *b, midge_index session)
+void midge_session_detach(struct midge *b, struct midge_session *s)
 {
-    struct midge_session *s = midge_session_at(b, session);
     MIDGE_ASSERT(s->connection != 0);
     s->connection = 0;
-    offline_append(b, session);
+    offline_append(b, s);
     if ((s->flags & MIDGE_SESSION_EPHEMERAL) != 0) {
-        midge_session_remove(b, session, MIDGE_SESSION_CLEAN);
+        midge_session_remove(b, s, MIDGE_SESSION_CLEAN);
     } else {
-        midge_queue_disconnect(b, session);
+        midge_queue_disconnect(b, s);
     }
 }
 
@@ -135,7 +138,7 @@ uint64_t midge_session_expire(struct midge *b)
             return due;
         }
         b->metrics.sessions_expired++;
-        midge_session_remove(b, b->offline.head, MIDGE_SESSION_EXPIRED);
+        remove_oldest(b, MIDGE_SESSION_EXPIRED);
     }
     return UINT64_MAX;
 }

@@ -4,21 +4,21 @@
 
 #include "state.h"
 
-/* Returns the session of a client identifier, 0 where there is none. [MQTT-3.1.3-2] */
-midge_index midge_session_find(const struct midge *b, struct midge_view client_id);
+/* Returns the session of a client identifier, NULL where there is none. [MQTT-3.1.3-2] */
+struct midge_session *midge_session_find(const struct midge *b, struct midge_view client_id);
 
 /* Creates a session, offline. Where no session is left, the one absent for longest makes room, if the policy says so. Returns
- * 0 and sets *reason where there is no room. */
-midge_index midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason);
+ * NULL and sets *reason where there is no room. */
+struct midge_session *midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason);
 
 /* Removes a session that has no connection, with its subscriptions and all that is queued for it; logs it where the session
  * was not clean. */
-void midge_session_remove(struct midge *b, midge_index session, enum midge_reason reason);
+void midge_session_remove(struct midge *b, struct midge_session *s, enum midge_reason reason);
 
 /* Ties a session to the connection of an accepted client, and unties it: what is in flight will be sent again; a clean session
- * ends with that, and its index is then no longer valid. */
-void midge_session_attach(struct midge *b, midge_index session, midge_index connection, bool clean, uint32_t who);
-void midge_session_detach(struct midge *b, midge_index session);
+ * ends with that, and is then no longer there. */
+void midge_session_attach(struct midge *b, struct midge_session *s, const struct midge_connection *c, bool clean, uint32_t who);
+void midge_session_detach(struct midge *b, struct midge_session *s);
 
 /* Removes the sessions that expired. Returns when the next one will, UINT64_MAX for never. */
 uint64_t midge_session_expire(struct midge *b);

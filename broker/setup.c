@@ -143,8 +143,9 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
     b->config.policy = *policy;
     /* What is queued for a client that has nothing to acknowledge any more would wait for its next packet. */
     for (midge_index i = 1; wider && i <= b->connections.touched; i++) {
-        if (midge_connection_at(b, i)->state == MIDGE_ACTIVE) {
-            midge_output_due(b, i);
+        struct midge_connection *c = midge_connection_at(b, i);
+        if (c->state == MIDGE_ACTIVE) {
+            midge_output_due(b, c);
         }
     }
     /* A packet in assembly may take half the blocks at most. */

@@ -143,13 +143,17 @@ struct midge_connection {
     bool output_reply;  /* output_offset is of the first reply, not of the first unsent delivery */
     uint8_t replies_first;
     uint8_t replies_count;
-    uint8_t listener;
     union {
         uint8_t verdict; /* enum midge_verdict, or MIDGE_VERDICT_NONE, before the client is accepted */
         uint8_t level;   /* the protocol's, afterwards: 3 or 4 */
     };
     uint8_t header_size;                      /* bytes in header */
     uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
+    union {
+        uint16_t listener;    /* before the client is accepted */
+        uint16_t keepalive_s; /* afterwards */
+    };
+    midge_index index; /* its own, in the pool */
     midge_index session;
     midge_index assembly; /* the message being received */
     midge_index assembly_tail;
@@ -158,7 +162,6 @@ struct midge_connection {
     midge_index generation;
     midge_index timer;
     midge_index event_next;
-    uint16_t keepalive_s;
     uint32_t last_input_ms;
     uint32_t progress_ms;       /* when it last took a byte or acknowledged */
     uint32_t state_deadline_ms; /* for CONNECT, for the packet in assembly, or for closing, by state */
@@ -248,9 +251,26 @@ static inline struct midge_wait *midge_wait_at(const struct midge *b, midge_inde
     return (struct midge_wait *)b->waits.origin + connection;
 }
 
+static inline struct midge_wait *midge_wait_of(const struct midge *b, const struct midge_connection *c)
+{
+    return midge_wait_at(b, c->index);
+}
+
 static inline struct midge_session *midge_session_at(const struct midge *b, midge_index session)
 {
     return (struct midge_session *)b->sessions.origin + session;
+}
+
+/* The index of a session; its connection knows it too. */
+static inline midge_index midge_session_index(const struct midge *b, const struct midge_session *s)
+{
+    return (midge_index)(s - (const struct midge_session *)b->sessions.origin);
+}
+
+/* The session of an accepted client. */
+static inline struct midge_session *midge_session_of(const struct midge *b, const struct midge_connection *c)
+{
+    return midge_session_at(b, c->session);
 }
 
 static inline struct midge_delivery *midge_delivery_at(const struct midge *b, midge_index delivery)

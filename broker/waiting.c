@@ -6,27 +6,26 @@
 enum { WAIT_LINKS = offsetof(struct midge_wait, next) };
 
 /* The queue of this connection's wait, NULL where that kind has none. */
-static struct midge_list *queue_of(struct midge *b, midge_index connection)
+static struct midge_list *queue_of(struct midge *b, const struct midge_connection *c)
 {
-    uint8_t kind = midge_connection_at(b, connection)->wait_kind;
-    switch ((enum midge_wait_kind)kind) {
+    switch ((enum midge_wait_kind)c->wait_kind) {
     case MIDGE_WAIT_SUBSCRIBER:
-        return &midge_wait_at(b, midge_wait_at(b, connection)->object)->waiters;
+        return &midge_wait_at(b, midge_wait_of(b, c)->object)->waiters;
     case MIDGE_WAIT_DELIVERIES:
     case MIDGE_WAIT_BLOCKS:
     case MIDGE_WAIT_ASSEMBLY:
     case MIDGE_WAIT_HANDSHAKE:
     case MIDGE_WAIT_WILL:
-        return &b->wait_queues[kind];
+        return &b->wait_queues[c->wait_kind];
     default:
         return NULL;
     }
 }
 
 /* Puts a connection into a queue before `next`, at its end for 0. */
-static void enqueue(struct midge *b, struct midge_list *queue, midge_index connection, midge_index next)
+static void enqueue(struct midge *b, struct midge_list *queue, const struct midge_connection *c, midge_index next)
 {
-    midge_list_insert(&b->waits, queue, WAIT_LINKS, connection, next);
+    midge_list_insert(&b->waits, queue, WAIT_LINKS, c->index, next);
     b->waiting++;
 }
 
@@ -38,12 +37,11 @@ static bool is_stalled(const struct midge_connection *c)
 }
 
 /* Ends the privilege of having been woken. Returns the subscriber that it was woken for, 0 where there is none. */
-static midge_index forget_waking(struct midge *b, midge_index connection)
+static midge_index forget_waking(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
     midge_index woken_for = 0;
     if (c->woken_kind != MIDGE_WAIT_NONE) {
-        const struct midge_wait *wait = midge_wait_at(b, connection);
+        const struct midge_wait *wait = midge_wait_of(b, c);
         MIDGE_ASSERT(b->promised[c->woken_kind] >= wait->need);
         b->promised[c->woken_kind] -= wait->need;
         if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
@@ -58,22 +56,21 @@ static midge_index forget_waking(struct midge *b, midge_index connection)
 
 /* Likewise, and leaves to the next what it was woken for and may not have used: where a subscriber has nothing to take any
  * more, nothing else would wake those that still wait for it. */
-static void pass_turn(struct midge *b, midge_index connection)
+static void pass_turn(struct midge *b, struct midge_connection *c)
 {
-    midge_index subscriber = forget_waking(b, connection);
+    midge_index subscriber = forget_waking(b, c);
     if (subscriber != 0) {
-        midge_wake_for_room(b, subscriber);
+        midge_wake_for_room(b, midge_connection_at(b, subscriber));
     }
 }
 
-void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need)
+void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object, midge_index need)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    struct midge_wait *wait = midge_wait_at(b, connection);
+    struct midge_wait *wait = midge_wait_of(b, c);
     MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
-    MIDGE_ASSERT(object != connection);
+    MIDGE_ASSERT(object != c->index);
     bool again = c->woken_kind == kind && wait->object == object;
-    midge_index woken_for = forget_waking(b, connection);
+    midge_index woken_for = forget_waking(b, c);
     c->wait_kind = (uint8_t)kind;
     wait->object = object;
     wait->need = need;
@@ -84,43 +81,42 @@ void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind ki
         c->flags |= MIDGE_CONN_WAITED;
         wait->deadline_ms = midge_now(b) + b->config.policy.wait_ms;
     }
-    struct midge_list *queue = queue_of(b, connection);
+    struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
         /* If it was its turn, and what it was woken for did not suffice, it keeps its place. */
-        enqueue(b, queue, connection, again ? queue->head : 0);
+        enqueue(b, queue, c, again ? queue->head : 0);
     }
     if (is_stalled(c)) {
-        midge_wake_waiters(b, connection, UINT32_MAX);
+        midge_wake_waiters(b, c, UINT32_MAX);
     }
     if (woken_for != 0 && !again) {
-        midge_wake_for_room(b, woken_for);
+        midge_wake_for_room(b, midge_connection_at(b, woken_for));
     }
-    midge_deadlines_arm(b, connection);
+    midge_deadlines_arm(b, c);
 }
 
-void midge_wait_turn(struct midge *b, midge_index connection)
+void midge_wait_turn(struct midge *b, struct midge_connection *c)
 {
-    struct midge_list *queue = queue_of(b, connection);
+    struct midge_list *queue = queue_of(b, c);
     if (queue != NULL) {
-        midge_list_remove(&b->waits, queue, WAIT_LINKS, connection);
+        midge_list_remove(&b->waits, queue, WAIT_LINKS, c->index);
         b->waiting--;
     }
-    midge_connection_at(b, connection)->wait_kind = MIDGE_WAIT_NONE;
+    c->wait_kind = MIDGE_WAIT_NONE;
 }
 
-void midge_wait_cancel(struct midge *b, midge_index connection)
+void midge_wait_cancel(struct midge *b, struct midge_connection *c)
 {
-    midge_wait_turn(b, connection);
-    pass_turn(b, connection);
+    midge_wait_turn(b, c);
+    pass_turn(b, c);
 }
 
-void midge_wake(struct midge *b, midge_index connection)
+void midge_wake(struct midge *b, struct midge_connection *c)
 {
-    struct midge_connection *c = midge_connection_at(b, connection);
-    const struct midge_wait *wait = midge_wait_at(b, connection);
+    const struct midge_wait *wait = midge_wait_of(b, c);
     uint8_t kind = c->wait_kind;
-    midge_wait_turn(b, connection);
-    forget_waking(b, connection);
+    midge_wait_turn(b, c);
+    forget_waking(b, c);
     c->woken_kind = kind;
     b->promised[kind] += wait->need;
     if (kind == MIDGE_WAIT_SUBSCRIBER) {
@@ -128,68 +124,66 @@ void midge_wake(struct midge *b, midge_index connection)
     }
     if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
         c->wait_kind = MIDGE_WAIT_WILL;
-        enqueue(b, &b->wait_queues[MIDGE_WAIT_WILL], connection, 0);
-        midge_deadlines_arm(b, connection);
+        enqueue(b, &b->wait_queues[MIDGE_WAIT_WILL], c, 0);
+        midge_deadlines_arm(b, c);
         return;
     }
     /* The silence up to now was ours. */
     c->last_input_ms = midge_now(b);
-    midge_event_raise(b, connection, MIDGE_EVENT_INPUT);
-    midge_deadlines_arm(b, connection);
+    midge_event_raise(b, c, MIDGE_EVENT_INPUT);
+    midge_deadlines_arm(b, c);
 }
 
-bool midge_wait_others(const struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object)
+bool midge_wait_others(const struct midge *b, const struct midge_connection *c, enum midge_wait_kind kind, midge_index object)
 {
     bool subscriber = kind == MIDGE_WAIT_SUBSCRIBER;
     if ((subscriber ? &midge_wait_at(b, object)->waiters : &b->wait_queues[kind])->head == 0) {
         return false;
     }
-    if (connection == 0) {
+    if (c == NULL) {
         return true;
     }
     /* Whoever was woken has had its turn. It queues up only for what is asked for later, in the order of the kinds: else those
      * that need two things would go from one queue to the other and back for ever, though there is room in both. */
-    return midge_connection_at(b, connection)->woken_kind < kind;
+    return c->woken_kind < kind;
 }
 
-void midge_wait_done(struct midge *b, midge_index connection)
+void midge_wait_done(struct midge *b, struct midge_connection *c)
 {
-    pass_turn(b, connection);
-    midge_connection_at(b, connection)->flags &= (uint8_t)~MIDGE_CONN_WAITED;
+    pass_turn(b, c);
+    c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
 }
 
-bool midge_wait_expired(const struct midge *b, midge_index connection)
+bool midge_wait_expired(const struct midge *b, const struct midge_connection *c)
 {
-    return (midge_connection_at(b, connection)->flags & MIDGE_CONN_WAITED) != 0 &&
-           !midge_time_before(midge_now(b), midge_wait_at(b, connection)->deadline_ms);
+    return (c->flags & MIDGE_CONN_WAITED) != 0 && !midge_time_before(midge_now(b), midge_wait_of(b, c)->deadline_ms);
 }
 
-bool midge_waitable(const struct midge *b, midge_index session, midge_index publisher)
+bool midge_waitable(const struct midge *b, const struct midge_session *s, const struct midge_connection *publisher)
 {
-    midge_index connection = midge_session_at(b, session)->connection;
-    if (connection == 0 || connection == publisher) {
+    if (s->connection == 0) {
         return false;
     }
-    const struct midge_connection *c = midge_connection_at(b, connection);
+    const struct midge_connection *c = midge_connection_at(b, s->connection);
     /* One that was woken and has not got through yet may wait again at once: taking it for one that does not wait would close
      * circles, in which all wake each other until the first deadline. */
     bool woken = c->woken_kind != MIDGE_WAIT_NONE && c->woken_kind != MIDGE_WAIT_REPLIES;
-    return !is_stalled(c) && !woken && midge_time_before(midge_now(b), c->progress_ms + b->config.policy.progress_ms);
+    return c != publisher && !is_stalled(c) && !woken &&
+           midge_time_before(midge_now(b), c->progress_ms + b->config.policy.progress_ms);
 }
 
-void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room)
+void midge_wake_waiters(struct midge *b, const struct midge_connection *subscriber, uint32_t room)
 {
-    const struct midge_wait *wait = midge_wait_at(b, subscriber);
+    const struct midge_wait *wait = midge_wait_of(b, subscriber);
     while (wait->waiters.head != 0 && wait->waiters_woken < room) {
-        midge_wake(b, wait->waiters.head);
+        midge_wake(b, midge_connection_at(b, wait->waiters.head));
     }
 }
 
-void midge_wake_for_room(struct midge *b, midge_index subscriber)
+void midge_wake_for_room(struct midge *b, const struct midge_connection *subscriber)
 {
-    midge_index session = midge_connection_at(b, subscriber)->session;
-    if (b->waiting != 0 && midge_wait_at(b, subscriber)->waiters.head != 0 && session != 0) {
-        midge_wake_waiters(b, subscriber, midge_queue_wake_room(b, session));
+    if (b->waiting != 0 && midge_wait_of(b, subscriber)->waiters.head != 0 && subscriber->session != 0) {
+        midge_wake_waiters(b, subscriber, midge_queue_wake_room(b, midge_session_of(b, subscriber)));
     }
 }
 
@@ -212,7 +206,7 @@ static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t roo
         if ((uint64_t)b->promised[kind] + midge_wait_at(b, queue->head)->need > room) {
             break;
         }
-        midge_wake(b, queue->head);
+        midge_wake(b, midge_connection_at(b, queue->head));
     }
 }
 

@@ -10,34 +10,35 @@
 
 /* Puts a connection to wait. `object` is the subscriber's connection for MIDGE_WAIT_SUBSCRIBER, else 0; `need` is how many
  * blocks or deliveries it needs. The first wait of a packet sets its deadline. */
-void midge_wait(struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object, midge_index need);
+void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object, midge_index need);
 
 /* Ends a wait: the port is to offer the input again, or the will is to be tried again. */
-void midge_wake(struct midge *b, midge_index connection);
+void midge_wake(struct midge *b, struct midge_connection *c);
 
 /* The turn of a will has come: it leaves its queue, and may take what it was woken for before others. */
-void midge_wait_turn(struct midge *b, midge_index connection);
+void midge_wait_turn(struct midge *b, struct midge_connection *c);
 
 /* Takes a connection out of whatever it waits for, for good. */
-void midge_wait_cancel(struct midge *b, midge_index connection);
+void midge_wait_cancel(struct midge *b, struct midge_connection *c);
 
-/* Whether a connection that wants this (`object` as for midge_wait) must queue up behind others. */
-bool midge_wait_others(const struct midge *b, midge_index connection, enum midge_wait_kind kind, midge_index object);
+/* Whether a connection that wants this (`object` as for midge_wait) must queue up behind others; NULL: one that never was in
+ * a queue. */
+bool midge_wait_others(const struct midge *b, const struct midge_connection *c, enum midge_wait_kind kind, midge_index object);
 
 /* The packet at hand was dealt with, or one wait of it is over for good: its deadline no longer counts. */
-void midge_wait_done(struct midge *b, midge_index connection);
+void midge_wait_done(struct midge *b, struct midge_connection *c);
 
 /* Whether the packet at hand has waited as long as it may. */
-bool midge_wait_expired(const struct midge *b, midge_index connection);
+bool midge_wait_expired(const struct midge *b, const struct midge_connection *c);
 
 /* Whether a publisher may wait for this session to make room: rule 1, nothing waits for a waiter. */
-bool midge_waitable(const struct midge *b, midge_index session, midge_index publisher);
+bool midge_waitable(const struct midge *b, const struct midge_session *s, const struct midge_connection *publisher);
 
 /* Wakes those that wait for a subscriber: as many as `room` says. */
-void midge_wake_waiters(struct midge *b, midge_index subscriber, uint32_t room);
+void midge_wake_waiters(struct midge *b, const struct midge_connection *subscriber, uint32_t room);
 
 /* Wakes those that wait for a subscriber, as far as its queue has room. */
-void midge_wake_for_room(struct midge *b, midge_index subscriber);
+void midge_wake_for_room(struct midge *b, const struct midge_connection *subscriber);
 
 /* Wakes those that wait for blocks, deliveries and room for assembly, as far as there is. */
 void midge_wake_all(struct midge *b);

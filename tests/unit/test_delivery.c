@@ -6,7 +6,6 @@
 
 struct world {
     struct midge *b;
-    midge_index session;
     struct midge_session *s;
 };
 
@@ -14,8 +13,7 @@ static void begin_with(struct world *w, const struct midge_config *config)
 {
     w->b = fixture_begin(config);
     struct midge_handle conn = fixture_connect(w->b, "c", false);
-    w->session = midge_connection_at(w->b, conn.index)->session;
-    w->s = midge_session_at(w->b, w->session);
+    w->s = midge_session_of(w->b, midge_connection_at(w->b, conn.index));
 }
 
 static void begin(struct world *w, uint16_t inflight_max)
@@ -28,7 +26,7 @@ static void begin(struct world *w, uint16_t inflight_max)
 static void audit(const struct world *w)
 {
     uint32_t entries = 0;
-    assert_int_equal(midge_delivery_audit(w->b, w->session, &entries), 0);
+    assert_int_equal(midge_delivery_audit(w->b, w->s, &entries), 0);
     assert_int_equal(entries, w->b->deliveries.used);
 }
 
@@ -40,7 +38,7 @@ static midge_index queue(const struct world *w, uint8_t qos)
     midge_index tail = message;
     midge_store_append(&w->b->store, message, &tail, body, sizeof(body));
     midge_store_publish(&w->b->store, message, 1, qos);
-    midge_queue_append(w->b, w->session, message, qos);
+    midge_queue_append(w->b, w->s, message, qos);
     midge_store_release(&w->b->store, message);
     audit(w);
     return message;
@@ -55,17 +53,17 @@ static const struct midge_delivery *at(const struct world *w, midge_index delive
 static uint16_t send_one(const struct world *w, uint8_t qos)
 {
     queue(w, qos);
-    midge_index delivery = midge_window_admit(w->b, w->session);
+    midge_index delivery = midge_window_admit(w->b, w->s);
     assert_int_not_equal(delivery, 0);
     uint16_t id = at(w, delivery)->packet_id;
-    midge_window_sent(w->b, w->session);
+    midge_window_sent(w->b, w->s);
     audit(w);
     return id;
 }
 
 static enum midge_ack acknowledge(const struct world *w, enum midge_packet_type type, uint16_t id)
 {
-    enum midge_ack ack = midge_window_acknowledge(w->b, w->session, type, id);
+    enum midge_ack ack = midge_window_acknowledge(w->b, w->s, type, id);
     audit(w);
     return ack;
 }
@@ -82,16 +80,16 @@ static void a_queue_is_charged_and_kept_in_order(void **state)
         assert_int_equal(w.s->charged_bytes, 2 * (i + 1));
     }
     for (uint32_t i = 0; i < 6; i++) {
-        midge_index delivery = midge_window_admit(w.b, w.session);
+        midge_index delivery = midge_window_admit(w.b, w.s);
         assert_int_equal(at(&w, delivery)->message, messages[i]);
         assert_int_equal(at(&w, delivery)->flags & MIDGE_DELIVERY_QOS, i % 3);
         assert_int_equal(at(&w, delivery)->packet_id == 0, i % 3 == 0);
     }
-    assert_int_equal(midge_window_admit(w.b, w.session), 0);
+    assert_int_equal(midge_window_admit(w.b, w.s), 0);
     assert_int_equal(w.s->inflight_count, 4);
     for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(at(&w, midge_window_unsent(w.b, w.s))->message, messages[i]);
-        midge_window_sent(w.b, w.session);
+        midge_window_sent(w.b, w.s);
         audit(&w);
     }
     assert_int_equal(midge_window_unsent(w.b, w.s), 0);
@@ -107,14 +105,14 @@ static void qos0_does_not_wait_for_a_closed_window(void **state)
     midge_index first = queue(&w, 1);
     midge_index second = queue(&w, 1);
     midge_index third = queue(&w, 0);
-    assert_int_equal(at(&w, midge_window_admit(w.b, w.session))->message, first);
+    assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, first);
     assert_false(midge_window_open(w.b, w.s));
-    assert_int_equal(at(&w, midge_window_admit(w.b, w.session))->message, third);
-    assert_int_equal(midge_window_admit(w.b, w.session), 0);
-    midge_window_sent(w.b, w.session);
-    midge_window_sent(w.b, w.session);
+    assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, third);
+    assert_int_equal(midge_window_admit(w.b, w.s), 0);
+    midge_window_sent(w.b, w.s);
+    midge_window_sent(w.b, w.s);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 1), MIDGE_ACK_DONE);
-    assert_int_equal(at(&w, midge_window_admit(w.b, w.session))->message, second);
+    assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, second);
     fixture_end(w.b);
 }
 
@@ -129,7 +127,7 @@ static void the_order_of_arrival_survives_its_counter(void **state)
         messages[i] = queue(&w, i * 7 % 3 == 0 ? 0 : 1);
     }
     for (uint32_t i = 0; i < 20; i++) {
-        assert_int_equal(at(&w, midge_window_admit(w.b, w.session))->message, messages[i]);
+        assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, messages[i]);
     }
     fixture_end(w.b);
 }
@@ -189,25 +187,25 @@ static void a_large_window_never_repeats_an_identifier(void **state)
         w.s->next_packet_id = (uint16_t)(65535 - unit_random_below(&random, 900) % 65535);
         w.s->clear_ids = 0;
         queue(&w, 1);
-        ids[i] = at(&w, midge_window_admit(w.b, w.session))->packet_id;
+        ids[i] = at(&w, midge_window_admit(w.b, w.s))->packet_id;
         assert_int_not_equal(ids[i], 0);
         assert_int_equal(used[ids[i]]++, 0);
-        midge_window_sent(w.b, w.session);
+        midge_window_sent(w.b, w.s);
     }
     for (uint32_t i = 0; i < 3000; i++) {
         uint32_t out = unit_random_below(&random, 700);
-        assert_int_equal(midge_window_acknowledge(w.b, w.session, MIDGE_PACKET_PUBACK, ids[out]), MIDGE_ACK_DONE);
+        assert_int_equal(midge_window_acknowledge(w.b, w.s, MIDGE_PACKET_PUBACK, ids[out]), MIDGE_ACK_DONE);
         used[ids[out]] = 0;
         const uint8_t body[] = {0, 1, 't'};
         midge_index message = midge_store_begin(&w.b->store);
         midge_index tail = message;
         midge_store_append(&w.b->store, message, &tail, body, sizeof(body));
         midge_store_publish(&w.b->store, message, 1, 1);
-        midge_queue_append(w.b, w.session, message, 1);
+        midge_queue_append(w.b, w.s, message, 1);
         midge_store_release(&w.b->store, message);
-        ids[out] = at(&w, midge_window_admit(w.b, w.session))->packet_id;
+        ids[out] = at(&w, midge_window_admit(w.b, w.s))->packet_id;
         assert_int_equal(used[ids[out]]++, 0);
-        midge_window_sent(w.b, w.session);
+        midge_window_sent(w.b, w.s);
     }
     audit(&w);
     fixture_end(w.b);
@@ -221,9 +219,9 @@ static void only_the_right_acknowledgement_counts(void **state)
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 0), MIDGE_ACK_UNKNOWN);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 1), MIDGE_ACK_UNKNOWN);
     queue(&w, 1);
-    midge_window_admit(w.b, w.session);
+    midge_window_admit(w.b, w.s);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 1), MIDGE_ACK_UNKNOWN); /* not sent to its last byte */
-    midge_window_sent(w.b, w.session);
+    midge_window_sent(w.b, w.s);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBREC, 1), MIDGE_ACK_WRONG);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBCOMP, 1), MIDGE_ACK_WRONG);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 2), MIDGE_ACK_UNKNOWN);
@@ -262,7 +260,7 @@ static void acknowledgements_in_any_order(void **state)
             ids[i] = send_one(&w, 1);
         }
         queue(&w, 1);
-        midge_index unsent = midge_window_admit(w.b, w.session);
+        midge_index unsent = midge_window_admit(w.b, w.s);
         for (uint32_t i = 0; i < 3; i++) {
             assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, ids[pick[i]]), MIDGE_ACK_DONE);
             assert_int_equal(midge_window_unsent(w.b, w.s), unsent);
@@ -287,11 +285,11 @@ static void after_the_connection_everything_is_sent_again(void **state)
         acknowledge(&w, MIDGE_PACKET_PUBREC, released);
         queue(&w, 0); /* in the window, unsent: cut */
         queue(&w, 1); /* in the window, unsent */
-        midge_window_admit(w.b, w.session);
-        midge_window_admit(w.b, w.session);
+        midge_window_admit(w.b, w.s);
+        midge_window_admit(w.b, w.s);
         queue(&w, 0); /* still queued: as the policy says */
         midge_index waiting = queue(&w, 1);
-        midge_queue_disconnect(w.b, w.session);
+        midge_queue_disconnect(w.b, w.s);
         audit(&w);
         assert_int_equal(fixture_drops(w.b, MIDGE_QOS0_CUT), keep == 1 ? 1 : 2);
         assert_int_equal(w.s->sent, 0);
@@ -318,18 +316,18 @@ static void the_oldest_is_dropped_from_the_queue_alone(void **state)
     struct world w;
     begin(&w, 1);
     queue(&w, 1);
-    midge_window_admit(w.b, w.session);
+    midge_window_admit(w.b, w.s);
     queue(&w, 1);
     midge_index younger = queue(&w, 2);
     midge_index qos0 = queue(&w, 0);
-    assert_true(midge_queue_drop_oldest(w.b, w.session, 1));
+    assert_true(midge_queue_drop_oldest(w.b, w.s, 1));
     audit(&w);
     assert_int_equal(at(&w, w.s->queue.head)->message, younger);
-    assert_true(midge_queue_drop_oldest(w.b, w.session, 2));
-    assert_false(midge_queue_drop_oldest(w.b, w.session, 1));
+    assert_true(midge_queue_drop_oldest(w.b, w.s, 2));
+    assert_false(midge_queue_drop_oldest(w.b, w.s, 1));
     assert_int_equal(at(&w, w.s->queue_qos0.head)->message, qos0);
-    assert_true(midge_queue_drop_oldest(w.b, w.session, 0));
-    assert_false(midge_queue_drop_oldest(w.b, w.session, 0));
+    assert_true(midge_queue_drop_oldest(w.b, w.s, 0));
+    assert_false(midge_queue_drop_oldest(w.b, w.s, 0));
     audit(&w);
     assert_int_equal(fixture_drops(w.b, MIDGE_QUEUE_FULL_OLDEST), 3);
     assert_int_equal(w.s->inflight_count, 1);
@@ -345,15 +343,15 @@ static void clearing_counts_what_was_lost(void **state)
     acknowledge(&w, MIDGE_PACKET_PUBREC, released);
     send_one(&w, 1);
     queue(&w, 1);
-    midge_window_admit(w.b, w.session);
+    midge_window_admit(w.b, w.s);
     queue(&w, 2);
     queue(&w, 0);
-    assert_int_equal(midge_queue_clear(w.b, w.session, MIDGE_SESSION_EXPIRED), 4);
+    assert_int_equal(midge_queue_clear(w.b, w.s, MIDGE_SESSION_EXPIRED), 4);
     audit(&w);
     assert_int_equal(fixture_drops(w.b, MIDGE_SESSION_EXPIRED), 4);
     assert_int_equal(w.b->deliveries.used, 0);
     assert_int_equal(w.b->store.blocks.used, 0);
-    assert_int_equal(midge_queue_clear(w.b, w.session, MIDGE_SESSION_EXPIRED), 0);
+    assert_int_equal(midge_queue_clear(w.b, w.s, MIDGE_SESSION_EXPIRED), 0);
     fixture_end(w.b);
 }
 
@@ -365,7 +363,7 @@ static void retained_messages_enter_the_window_uncharged(void **state)
     midge_index message = queue(&w, 1);
     midge_store_keep(&w.b->store, message);
     uint32_t added = 0;
-    while (midge_window_add_retained(w.b, w.session, message, (uint8_t)(added % 3))) {
+    while (midge_window_add_retained(w.b, w.s, message, (uint8_t)(added % 3))) {
         assert_true((at(&w, w.s->window.tail)->flags & MIDGE_DELIVERY_RETAIN) != 0);
         added++;
         audit(&w);
@@ -386,29 +384,29 @@ static void a_queue_grows_to_its_share(void **state)
     struct world w;
     begin(&w, 1);
     struct midge_room room = {.entries = 0, .bytes = 0, .blocks = 0};
-    assert_true(midge_queue_admits(w.b, w.session, 100, &room)); /* an empty queue always admits one */
+    assert_true(midge_queue_admits(w.b, w.s, 100, &room)); /* an empty queue always admits one */
     queue(&w, 1);
     queue(&w, 1);
     room = (struct midge_room){.entries = 3, .bytes = 5, .blocks = 0};
-    assert_true(midge_queue_admits(w.b, w.session, 100, &room));
+    assert_true(midge_queue_admits(w.b, w.s, 100, &room));
     room.entries = 2;
-    assert_false(midge_queue_admits(w.b, w.session, 100, &room));
+    assert_false(midge_queue_admits(w.b, w.s, 100, &room));
     room = (struct midge_room){.entries = 3, .bytes = 4, .blocks = 0};
-    assert_false(midge_queue_admits(w.b, w.session, 100, &room));
+    assert_false(midge_queue_admits(w.b, w.s, 100, &room));
     room.bytes = 5;
     /* What is in flight, or could be at once, does not count as queued. */
     for (uint32_t admitted = 0; admitted < 2; admitted++) {
         w.b->config.policy.queued_messages_max = 1;
-        assert_false(midge_queue_admits(w.b, w.session, 1, &room));
+        assert_false(midge_queue_admits(w.b, w.s, 1, &room));
         w.b->config.policy.queued_messages_max = 2;
-        assert_true(midge_queue_admits(w.b, w.session, 1, &room));
-        midge_window_admit(w.b, w.session);
+        assert_true(midge_queue_admits(w.b, w.s, 1, &room));
+        midge_window_admit(w.b, w.s);
     }
     w.b->config.policy.queued_messages_max = 0;
     w.b->config.policy.queued_bytes_max = 6;
-    assert_true(midge_queue_admits(w.b, w.session, 2, &room));
-    assert_false(midge_queue_admits(w.b, w.session, 3, &room));
-    assert_false(midge_queue_admits(w.b, w.session, UINT32_MAX, &room));
+    assert_true(midge_queue_admits(w.b, w.s, 2, &room));
+    assert_false(midge_queue_admits(w.b, w.s, 3, &room));
+    assert_false(midge_queue_admits(w.b, w.s, UINT32_MAX, &room));
     fixture_end(w.b);
 }
 
@@ -423,19 +421,19 @@ static void an_absent_client_has_a_quarter_and_leaves_room_for_a_packet(void **s
     assert_int_equal(w.s->connection, 0);
     uint32_t kept = FIXTURE_DELIVERIES / 8;
     struct midge_room room = {.entries = kept + 1, .bytes = 0, .blocks = w.b->blocks_for_packet};
-    assert_true(midge_queue_has_memory(w.b, w.session, &room));
+    assert_true(midge_queue_has_memory(w.b, w.s, &room));
     room.blocks--;
-    assert_false(midge_queue_has_memory(w.b, w.session, &room));
+    assert_false(midge_queue_has_memory(w.b, w.s, &room));
     room = (struct midge_room){.entries = kept, .bytes = 0, .blocks = w.b->blocks_for_packet};
-    assert_false(midge_queue_has_memory(w.b, w.session, &room));
-    assert_true(midge_queue_admits(w.b, w.session, 9, &room));
+    assert_false(midge_queue_has_memory(w.b, w.s, &room));
+    assert_true(midge_queue_admits(w.b, w.s, 9, &room));
     queue(&w, 1);
     room = (struct midge_room){.entries = 8, .bytes = 12, .blocks = w.b->blocks_for_packet};
-    assert_true(midge_queue_admits(w.b, w.session, 9, &room));
+    assert_true(midge_queue_admits(w.b, w.s, 9, &room));
     room.entries = 7;
-    assert_false(midge_queue_admits(w.b, w.session, 9, &room));
+    assert_false(midge_queue_admits(w.b, w.s, 9, &room));
     room = (struct midge_room){.entries = 8, .bytes = 11, .blocks = w.b->blocks_for_packet};
-    assert_false(midge_queue_admits(w.b, w.session, 9, &room));
+    assert_false(midge_queue_admits(w.b, w.s, 9, &room));
     fixture_end(w.b);
 }
 
@@ -444,23 +442,22 @@ static void those_who_wait_are_woken_with_hysteresis(void **state)
     (void)state;
     struct world w;
     begin(&w, 1);
-    assert_int_equal(midge_queue_wake_room(w.b, w.session), FIXTURE_DELIVERIES / 2);
+    assert_int_equal(midge_queue_wake_room(w.b, w.s), FIXTURE_DELIVERIES / 2);
     w.b->config.policy.queued_messages_max = 6;
-    assert_int_equal(midge_queue_wake_room(w.b, w.session), 3);
+    assert_int_equal(midge_queue_wake_room(w.b, w.s), 3);
     for (uint32_t queued = 1; queued <= 6; queued++) {
         queue(&w, 1);
-        assert_int_equal(midge_queue_wake_room(w.b, w.session),
-                         queued < 4 ? 4 - queued : 0); /* the first would go into the window */
+        assert_int_equal(midge_queue_wake_room(w.b, w.s), queued < 4 ? 4 - queued : 0); /* the first would go into the window */
     }
     w.b->config.policy.queued_messages_max = 0;
     w.b->config.policy.queued_bytes_max = 24;
-    assert_int_not_equal(midge_queue_wake_room(w.b, w.session), 0);
+    assert_int_not_equal(midge_queue_wake_room(w.b, w.s), 0);
     w.b->config.policy.queued_bytes_max = 22;
-    assert_int_equal(midge_queue_wake_room(w.b, w.session), 0);
-    midge_queue_clear(w.b, w.session, MIDGE_SESSION_CLEAN);
+    assert_int_equal(midge_queue_wake_room(w.b, w.s), 0);
+    midge_queue_clear(w.b, w.s, MIDGE_SESSION_CLEAN);
     /* An empty queue always lets one in, however small its share. */
     w.b->config.policy.queued_messages_max = 1;
-    assert_int_equal(midge_queue_wake_room(w.b, w.session), 1);
+    assert_int_equal(midge_queue_wake_room(w.b, w.s), 1);
     fixture_end(w.b);
 }
 

@@ -11,6 +11,11 @@ struct world {
     struct midge_handle handles[CONNECTIONS];
 };
 
+static struct midge_connection *at(const struct world *w, uint32_t i)
+{
+    return midge_connection_at(w->b, w->handles[i].index);
+}
+
 static void begin(struct world *w)
 {
     struct midge_config config = fixture_config();
@@ -48,18 +53,18 @@ static void edges_in_the_order_they_came(void **state)
     struct world w;
     begin(&w);
     assert_no_event(&w);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_CLOSE);
-    midge_event_raise(w.b, w.handles[0].index, MIDGE_EVENT_INPUT);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_OUTPUT);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_OUTPUT);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_INPUT);
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_CLOSE);
+    midge_event_raise(w.b, at(&w, 0), MIDGE_EVENT_INPUT);
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_OUTPUT);
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_OUTPUT);
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_INPUT);
     assert_event(&w, 2, MIDGE_OUTPUT_READY); /* what is to be said comes before the close */
     assert_event(&w, 2, MIDGE_INPUT_READY);
     assert_event(&w, 2, MIDGE_CLOSE);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_INPUT); /* again: behind the others */
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_INPUT); /* again: behind the others */
     assert_event(&w, 0, MIDGE_INPUT_READY);
     assert_event(&w, 2, MIDGE_INPUT_READY);
-    midge_event_raise(w.b, w.handles[1].index, MIDGE_EVENT_OUTPUT);
+    midge_event_raise(w.b, at(&w, 1), MIDGE_EVENT_OUTPUT);
     assert_event(&w, 1, MIDGE_OUTPUT_READY);
     assert_no_event(&w);
     fixture_end(w.b);
@@ -70,13 +75,13 @@ static void output_is_announced_when_the_last_look_found_nothing(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    midge_output_due(w.b, w.handles[1].index);
-    midge_output_due(w.b, w.handles[1].index);
+    midge_output_due(w.b, at(&w, 1));
+    midge_output_due(w.b, at(&w, 1));
     assert_event(&w, 1, MIDGE_OUTPUT_READY);
-    midge_output_due(w.b, w.handles[1].index);
+    midge_output_due(w.b, at(&w, 1));
     assert_no_event(&w);
     assert_int_equal(midge_output(w.b, w.handles[1], fixture_output, 64), 0);
-    midge_output_due(w.b, w.handles[1].index);
+    midge_output_due(w.b, at(&w, 1));
     assert_event(&w, 1, MIDGE_OUTPUT_READY);
     assert_no_event(&w);
     fixture_end(w.b);
@@ -88,15 +93,15 @@ static void a_slot_used_again_while_listed(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    midge_event_raise(w.b, w.handles[0].index, MIDGE_EVENT_OUTPUT);
-    midge_event_raise(w.b, w.handles[1].index, MIDGE_EVENT_INPUT);
-    midge_event_raise(w.b, w.handles[2].index, MIDGE_EVENT_OUTPUT);
+    midge_event_raise(w.b, at(&w, 0), MIDGE_EVENT_OUTPUT);
+    midge_event_raise(w.b, at(&w, 1), MIDGE_EVENT_INPUT);
+    midge_event_raise(w.b, at(&w, 2), MIDGE_EVENT_OUTPUT);
     midge_disconnected(w.b, w.handles[1]);
     struct midge_handle again = fixture_open(w.b);
     assert_int_equal(again.index, w.handles[1].index);
     assert_int_not_equal(again.generation, w.handles[1].generation);
     assert_event(&w, 0, MIDGE_OUTPUT_READY);
-    midge_event_raise(w.b, again.index, MIDGE_EVENT_CLOSE);
+    midge_event_raise(w.b, midge_connection_at(w.b, again.index), MIDGE_EVENT_CLOSE);
     w.handles[1] = again;
     assert_event(&w, 1, MIDGE_CLOSE);
     assert_event(&w, 2, MIDGE_OUTPUT_READY);
@@ -118,7 +123,7 @@ static void random_operations(void **state)
             uint32_t i = unit_random_below(&random, CONNECTIONS);
             uint8_t bit = (uint8_t)(1u << unit_random_below(&random, 3));
             model[i] |= bit;
-            midge_event_raise(w.b, w.handles[i].index, bit);
+            midge_event_raise(w.b, at(&w, i), bit);
             continue;
         }
         struct midge_event event;
@@ -142,7 +147,7 @@ static void random_operations(void **state)
 
 static void assert_deadline(const struct world *w, const struct midge_connection *c, bool any, uint32_t deadline_ms)
 {
-    midge_deadlines_arm(w->b, w->handles[0].index);
+    midge_deadlines_arm(w->b, at(w, 0));
     assert_int_equal(c->timer != 0, any);
     if (any) {
         assert_int_equal(w->b->timers.heap[c->timer - 1].deadline_ms, deadline_ms);
@@ -154,9 +159,9 @@ static void the_first_deadline_counts(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    struct midge_connection *c = midge_connection_at(w.b, w.handles[0].index);
-    struct midge_wait *wait = midge_wait_at(w.b, w.handles[0].index);
-    struct midge_connection *subscriber = midge_connection_at(w.b, w.handles[1].index);
+    struct midge_connection *c = at(&w, 0);
+    struct midge_wait *wait = midge_wait_of(w.b, c);
+    struct midge_connection *subscriber = at(&w, 1);
     const struct midge_connection before = *c;
     c->state_deadline_ms = 5000;
     c->last_input_ms = 1000;

@@ -8,7 +8,6 @@
 struct world {
     struct midge *b;
     struct midge_handle conn;
-    midge_index session;
     struct midge_session *s;
 };
 
@@ -16,8 +15,7 @@ static void begin_with(struct world *w, const struct midge_config *config)
 {
     w->b = fixture_begin(config);
     w->conn = fixture_connect(w->b, "c", false);
-    w->session = midge_connection_at(w->b, w->conn.index)->session;
-    w->s = midge_session_at(w->b, w->session);
+    w->s = midge_session_of(w->b, midge_connection_at(w->b, w->conn.index));
 }
 
 static void begin(struct world *w)
@@ -28,21 +26,21 @@ static void begin(struct world *w)
 
 static bool add(const struct world *w, const char *filter, uint8_t qos)
 {
-    bool added = midge_interest_add(w->b, w->session, fixture_view(filter), qos);
+    bool added = midge_interest_add(w->b, w->s, fixture_view(filter), qos);
     assert_int_equal(midge_audit(w->b), 0);
     return added;
 }
 
 static bool drop(const struct world *w, const char *filter)
 {
-    bool removed = midge_interest_remove(w->b, w->session, fixture_view(filter));
+    bool removed = midge_interest_remove(w->b, w->s, fixture_view(filter));
     assert_int_equal(midge_audit(w->b), 0);
     return removed;
 }
 
 static enum midge_replay replay(const struct world *w, uint32_t steps)
 {
-    enum midge_replay result = midge_replay_next(w->b, w->session, &steps);
+    enum midge_replay result = midge_replay_next(w->b, w->s, &steps);
     assert_int_equal(midge_audit(w->b), 0);
     return result;
 }
@@ -58,7 +56,7 @@ static uint32_t replay_all(const struct world *w)
         count++;
     }
     assert_int_equal(result, MIDGE_REPLAY_NONE);
-    midge_queue_clear(w->b, w->session, MIDGE_SESSION_CLEAN);
+    midge_queue_clear(w->b, w->s, MIDGE_SESSION_CLEAN);
     return count;
 }
 
@@ -113,7 +111,7 @@ static void qos_is_the_lower_of_the_two(void **state)
             assert_int_equal(replay(&w, 10), MIDGE_REPLAY_ADDED);
             const struct midge_delivery *d = midge_delivery_at(w.b, w.s->window.tail);
             assert_int_equal(d->flags & MIDGE_DELIVERY_QOS, published < granted ? published : granted);
-            midge_queue_clear(w.b, w.session, MIDGE_SESSION_CLEAN);
+            midge_queue_clear(w.b, w.s, MIDGE_SESSION_CLEAN);
         }
     }
     fixture_retain(w.b, "t", "");
@@ -135,7 +133,7 @@ static void what_came_after_the_subscription_is_not_replayed(void **state)
     add(&w, "+", 1);
     assert_int_equal(replay_all(&w), 3);
     static const char *const topics[] = {"a", "b", "c"};
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, topics, 3);
     fixture_end(w.b);
 }
@@ -158,9 +156,9 @@ static void stopped_by_window_deliveries_and_steps(void **state)
     w.b->config.policy.inflight_max = 9;
     assert_int_equal(replay(&w, 1000), MIDGE_REPLAY_ADDED);
     assert_int_equal(replay(&w, 1000), MIDGE_REPLAY_STARVED);
-    midge_queue_clear(w.b, w.session, MIDGE_SESSION_CLEAN);
+    midge_queue_clear(w.b, w.s, MIDGE_SESSION_CLEAN);
     assert_int_equal(replay_all(&w), 1); /* nothing was passed over, nothing came twice */
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, home, UNIT_COUNT(home));
     fixture_end(w.b);
 }
@@ -181,7 +179,7 @@ static void many_subscriptions_in_the_order_they_were_made(void **state)
         assert_int_equal(message, midge_retained_get(&w.b->retained, fixture_view(filters[i])));
     }
     assert_int_equal(replay_all(&w), 0);
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, home, UNIT_COUNT(home));
     fixture_end(w.b);
 }
@@ -205,7 +203,7 @@ static void a_walk_that_is_cut_short_leaves_no_pin(void **state)
             add(&w, "#", 1); /* from the beginning, behind the other */
             assert_int_equal(replay_all(&w), 3 + 4);
         } else if (how == 2) {
-            midge_interest_clear(w.b, w.session);
+            midge_interest_clear(w.b, w.s);
             assert_int_equal(w.s->subscriptions, 0);
         } else {
             assert_true(drop(&w, "a/#"));
@@ -213,7 +211,7 @@ static void a_walk_that_is_cut_short_leaves_no_pin(void **state)
             assert_int_equal(replay_all(&w), 2);
         }
         assert_int_equal(w.s->replay_node, 0);
-        midge_interest_clear(w.b, w.session);
+        midge_interest_clear(w.b, w.s);
         clear_retained(&w, home, UNIT_COUNT(home));
         assert_int_equal(w.b->retained.tree.nodes.used, 0);
         fixture_end(w.b);
@@ -233,7 +231,7 @@ static void the_stamp_goes_round(void **state)
     add(&w, "b", 1);
     assert_int_equal(w.b->retained.stamp, 1);
     assert_int_equal(replay_all(&w), 1);
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, home, UNIT_COUNT(home));
     fixture_end(w.b);
 }
@@ -247,7 +245,7 @@ static void what_may_not_be_read_is_not_replayed(void **state)
     strcpy(fixture_callbacks.denied, "a/b");
     add(&w, "a/#", 1);
     assert_int_equal(replay_all(&w), 2);
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, home, UNIT_COUNT(home));
     fixture_end(w.b);
 }
@@ -266,7 +264,7 @@ static void a_long_topic_under_a_long_filter(void **state)
     fixture_retain(w.b, topic, "text");
     add(&w, filter, 1);
     assert_int_equal(replay_all(&w), 1);
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     fixture_retain(w.b, topic, "");
     fixture_end(w.b);
 }
@@ -315,7 +313,7 @@ static void random_operations(void **state)
             midge_publish(w.b, fixture_view(home[i % UNIT_COUNT(home)]), fixture_view(step % 3 == 0 ? "" : "text"), 1, true);
             break;
         case 3:
-            midge_queue_clear(w.b, w.session, MIDGE_SESSION_CLEAN);
+            midge_queue_clear(w.b, w.s, MIDGE_SESSION_CLEAN);
             break;
         default:
             replay(&w, unit_random_below(&random, 6));
@@ -328,7 +326,7 @@ static void random_operations(void **state)
         assert_int_equal(w.b->subscriptions.pool.used, count);
         assert_int_equal(midge_audit(w.b), 0);
     }
-    midge_interest_clear(w.b, w.session);
+    midge_interest_clear(w.b, w.s);
     clear_retained(&w, home, UNIT_COUNT(home));
     assert_int_equal(w.b->retained.tree.nodes.used, 0);
     fixture_end(w.b);

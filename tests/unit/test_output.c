@@ -129,12 +129,12 @@ static void looking_changes_nothing(void **state)
     for (uint32_t at = 0; at < size; at++) {
         uint8_t buffer[64];
         for (uint32_t room = 16; room <= sizeof(buffer); room += 24) {
-            uint32_t got = midge_output_encode(w.b, w.to.index, buffer, room);
+            uint32_t got = midge_output_encode(w.b, midge_connection_at(w.b, w.to.index), buffer, room);
             assert_int_equal(got, midge_min(room, size - at));
             assert_memory_equal(buffer, expected + at, got);
         }
         assert_int_equal(midge_audit(w.b), 0);
-        midge_output_consume(w.b, w.to.index, 1);
+        midge_output_consume(w.b, midge_connection_at(w.b, w.to.index), 1);
     }
     settle(&w, size, expected);
     fixture_end(w.b);

@@ -235,7 +235,7 @@ static void a_full_queue_by_its_policy(void **state)
         struct midge_publication publication = message_of("t", "more", f->qos);
         publication.may_wait = f->may_wait;
         publication.may_refuse = f->may_refuse;
-        publication.publisher = f->own ? w.handles[0].index : w.handles[2].index;
+        publication.publisher = midge_connection_at(w.b, w.handles[f->own ? 0 : 2].index);
         assert_int_equal(route(&w, &publication), f->result);
         assert_int_equal(queued(&w, 0), 2);
         assert_int_equal(queued(&w, 1), other + (f->result == MIDGE_ROUTED ? 1 : 0)); /* all or nothing */

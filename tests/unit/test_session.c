@@ -4,18 +4,20 @@
 #include "fixture.h"
 #include "unit.h"
 
+/* Sessions are known by their index here, 0: none. */
 static midge_index create(struct midge *b, const char *client_id, enum midge_reason *reason)
 {
     *reason = MIDGE_NONE;
-    midge_index session = midge_session_create(b, fixture_view(client_id), reason);
-    assert_int_equal(session == 0, *reason != MIDGE_NONE);
+    const struct midge_session *s = midge_session_create(b, fixture_view(client_id), reason);
+    assert_int_equal(s == NULL, *reason != MIDGE_NONE);
     assert_int_equal(midge_audit(b), 0);
-    return session;
+    return s == NULL ? 0 : midge_session_index(b, s);
 }
 
 static midge_index find(const struct midge *b, const char *client_id)
 {
-    return midge_session_find(b, fixture_view(client_id));
+    const struct midge_session *s = midge_session_find(b, fixture_view(client_id));
+    return s == NULL ? 0 : midge_session_index(b, s);
 }
 
 static void made_found_and_removed(void **state)
@@ -34,11 +36,11 @@ static void made_found_and_removed(void **state)
     assert_int_equal(find(b, "b"), 0);
     assert_int_equal(b->metrics.sessions_offline, 2);
     assert_int_equal(midge_session_at(b, a)->next_packet_id, 1);
-    midge_session_remove(b, a, MIDGE_SESSION_CLEAN);
+    midge_session_remove(b, midge_session_at(b, a), MIDGE_SESSION_CLEAN);
     assert_int_equal(find(b, "a"), 0);
     assert_int_equal(fixture_callbacks.logs[MIDGE_LOG_SESSION_GONE], 1);
     assert_int_equal(fixture_callbacks.last_reason, MIDGE_SESSION_CLEAN);
-    midge_session_remove(b, longer, MIDGE_SESSION_CLEAN);
+    midge_session_remove(b, midge_session_at(b, longer), MIDGE_SESSION_CLEAN);
     assert_int_equal(b->names.chunks.used, 0);
     fixture_end(b);
 }
@@ -143,7 +145,7 @@ static void clean_sessions_end_with_their_connection(void **state)
     assert_int_equal(b->subscriptions.pool.used, 1);
     assert_int_equal(b->offline.head, session);
     assert_int_equal(b->offline.tail, session);
-    midge_session_remove(b, session, MIDGE_SESSION_CLEAN);
+    midge_session_remove(b, midge_session_at(b, session), MIDGE_SESSION_CLEAN);
     assert_int_equal(b->subscriptions.pool.used, 0);
     assert_int_equal(b->offline.head, 0);
     fixture_end(b);
@@ -209,7 +211,7 @@ static void qos2_identifiers_are_a_set(void **state)
         assert_int_equal(b->qos2.used, held[0] + held[1]);
         assert_int_equal(midge_audit(b), 0);
     }
-    midge_session_remove(b, sessions[0], MIDGE_SESSION_CLEAN);
+    midge_session_remove(b, midge_session_at(b, sessions[0]), MIDGE_SESSION_CLEAN);
     assert_int_equal(b->qos2.used, held[1]);
     fixture_end(b);
 }
@@ -230,7 +232,7 @@ static void random_operations(void **state)
         uint32_t i = unit_random_below(&random, UNIT_COUNT(ids));
         assert_int_equal(find(b, ids[i]), model[i]);
         if (model[i] != 0) {
-            midge_session_remove(b, model[i], MIDGE_SESSION_CLEAN);
+            midge_session_remove(b, midge_session_at(b, model[i]), MIDGE_SESSION_CLEAN);
             model[i] = 0;
         } else {
             uint32_t left = midge_pool_free(&b->sessions);

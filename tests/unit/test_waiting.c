@@ -9,7 +9,7 @@ enum { WAITERS = 5 };
 struct world {
     struct midge *b;
     struct midge_handle handles[WAITERS];
-    midge_index c[WAITERS];
+    struct midge_connection *c[WAITERS];
 };
 
 static void begin(struct world *w)
@@ -19,7 +19,7 @@ static void begin(struct world *w)
     char id[] = "a";
     for (uint32_t i = 0; i < WAITERS; i++, id[0]++) {
         w->handles[i] = fixture_connect(w->b, id, true);
-        w->c[i] = w->handles[i].index;
+        w->c[i] = midge_connection_at(w->b, w->handles[i].index);
     }
     struct midge_event event;
     while (midge_next_event(w->b, &event)) {
@@ -35,7 +35,7 @@ static void wait_for(const struct world *w, uint32_t i, enum midge_wait_kind kin
 
 static enum midge_wait_kind kind_of(const struct world *w, uint32_t i)
 {
-    return (enum midge_wait_kind)midge_connection_at(w->b, w->c[i])->wait_kind;
+    return (enum midge_wait_kind)w->c[i]->wait_kind;
 }
 
 /* Whether the waiters are those of the bits of `mask`. */
@@ -59,7 +59,7 @@ static void taken_out_of_the_queue_in_any_order(void **state)
         for (uint32_t order = 0; order < 24; order++) {
             uint32_t left = 15;
             for (uint32_t i = 0; i < 4; i++) {
-                wait_for(&w, i, kinds[k], subscriber ? w.c[4] : 0, 1);
+                wait_for(&w, i, kinds[k], subscriber ? w.c[4]->index : 0, 1);
             }
             uint32_t rest = order;
             for (uint32_t count = 4; count > 0; count--) {
@@ -74,7 +74,7 @@ static void taken_out_of_the_queue_in_any_order(void **state)
                     }
                 }
             }
-            const struct midge_list *queue = subscriber ? &midge_wait_at(w.b, w.c[4])->waiters : &w.b->wait_queues[kinds[k]];
+            const struct midge_list *queue = subscriber ? &midge_wait_of(w.b, w.c[4])->waiters : &w.b->wait_queues[kinds[k]];
             assert_int_equal(queue->head, 0);
             assert_int_equal(queue->tail, 0);
         }
@@ -134,7 +134,7 @@ static void a_turn_is_not_lost(void **state)
     midge_wake_all(w.b);
     assert_waiting(&w, 2 + 4);
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 2);
-    assert_int_equal(w.b->wait_queues[MIDGE_WAIT_DELIVERIES].head, w.c[0]);
+    assert_int_equal(w.b->wait_queues[MIDGE_WAIT_DELIVERIES].head, w.c[0]->index);
     midge_wake(w.b, w.c[0]);
     wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 1); /* something else: at the end of that queue */
     midge_wake_all(w.b);
@@ -177,7 +177,7 @@ static void whoever_comes_later_queues_up(void **state)
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
     wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, 0, FIXTURE_DELIVERIES + 1);
     assert_true(midge_wait_others(w.b, w.c[2], MIDGE_WAIT_DELIVERIES, 0));
-    assert_true(midge_wait_others(w.b, 0, MIDGE_WAIT_DELIVERIES, 0));
+    assert_true(midge_wait_others(w.b, NULL, MIDGE_WAIT_DELIVERIES, 0));
     assert_false(midge_wait_others(w.b, w.c[2], MIDGE_WAIT_BLOCKS, 0));
     midge_wake_all(w.b);
     assert_waiting(&w, 2);
@@ -193,15 +193,15 @@ static void whoever_was_woken_goes_on(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
-    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[3], 0);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index, 0);
     wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 0, 1);
     midge_wake(w.b, w.c[0]);
-    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]));
+    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]->index));
     assert_true(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
     midge_wake(w.b, w.c[0]);
-    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]));
+    assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]->index));
     assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
     fixture_end(w.b);
 }
@@ -211,9 +211,9 @@ static void nothing_waits_for_a_waiter(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
-    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
-    wait_for(&w, 2, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+    wait_for(&w, 2, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
     midge_wake_waiters(w.b, w.c[4], 0);
     assert_waiting(&w, 7);
     midge_wake_waiters(w.b, w.c[4], 1);
@@ -231,24 +231,24 @@ static void who_may_be_waited_for(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    struct midge_connection *subscriber = midge_connection_at(w.b, w.c[4]);
-    midge_index session = subscriber->session;
-    assert_true(midge_waitable(w.b, session, w.c[0]));
-    assert_true(midge_waitable(w.b, session, 0));
-    assert_false(midge_waitable(w.b, session, w.c[4]));
+    struct midge_connection *subscriber = w.c[4];
+    const struct midge_session *s = midge_session_of(w.b, subscriber);
+    assert_true(midge_waitable(w.b, s, w.c[0]));
+    assert_true(midge_waitable(w.b, s, 0));
+    assert_false(midge_waitable(w.b, s, w.c[4]));
     wait_for(&w, 4, MIDGE_WAIT_REPLIES, 0, 0);
-    assert_true(midge_waitable(w.b, session, w.c[0]));
+    assert_true(midge_waitable(w.b, s, w.c[0]));
     midge_wait_cancel(w.b, w.c[4]);
     wait_for(&w, 4, MIDGE_WAIT_BLOCKS, 0, 1);
-    assert_false(midge_waitable(w.b, session, w.c[0]));
+    assert_false(midge_waitable(w.b, s, w.c[0]));
     midge_wait_cancel(w.b, w.c[4]);
     subscriber->progress_ms = midge_now(w.b) - w.b->config.policy.progress_ms + 1;
-    assert_true(midge_waitable(w.b, session, w.c[0]));
+    assert_true(midge_waitable(w.b, s, w.c[0]));
     subscriber->progress_ms--;
-    assert_false(midge_waitable(w.b, session, w.c[0]));
+    assert_false(midge_waitable(w.b, s, w.c[0]));
     subscriber->progress_ms = midge_now(w.b);
     struct midge_handle kept = fixture_connect(w.b, "kept", false);
-    midge_index absent = midge_connection_at(w.b, kept.index)->session;
+    const struct midge_session *absent = midge_session_of(w.b, midge_connection_at(w.b, kept.index));
     midge_disconnected(w.b, kept);
     assert_false(midge_waitable(w.b, absent, w.c[0]));
     fixture_end(w.b);
@@ -259,7 +259,7 @@ static void the_first_wait_of_a_packet_sets_its_deadline(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    const struct midge_wait *wait = midge_wait_at(w.b, w.c[0]);
+    const struct midge_wait *wait = midge_wait_of(w.b, w.c[0]);
     assert_false(midge_wait_expired(w.b, w.c[0]));
     wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
     uint32_t deadline = wait->deadline_ms;
@@ -288,19 +288,19 @@ static void a_turn_is_passed_on(void **state)
     struct world w;
     begin(&w);
     for (uint32_t i = 0; i < 3; i++) {
-        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
     }
     midge_wake_waiters(w.b, w.c[4], 1);
     assert_waiting(&w, 2 + 4);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0); /* what there was did not suffice: it keeps its turn */
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0); /* what there was did not suffice: it keeps its turn */
     assert_waiting(&w, 1 + 2 + 4);
     midge_wake_waiters(w.b, w.c[4], 1);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[3], 0);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index, 0);
     assert_waiting(&w, 1); /* the queue is empty: there is room for both */
     midge_wait_cancel(w.b, w.c[0]);
     for (uint32_t i = 1; i < 3; i++) {
         midge_wait_done(w.b, w.c[i]);
-        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4], 0);
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
     }
     midge_wake_waiters(w.b, w.c[4], 1);
     assert_waiting(&w, 4);
