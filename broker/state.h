@@ -189,8 +189,10 @@ struct midge_wait {
 
 enum { MIDGE_LOG_CLIENT_MAX = 64, MIDGE_LOG_TOPIC_MAX = 128 };
 
-/* What is used most comes first: on a Cortex-M the first 124 bytes are reached by shorter instructions. */
+/* What is used most comes first: on a Cortex-M the first 124 bytes are reached by shorter instructions, and the address of the
+ * first field is that of the broker. */
 struct midge {
+    struct midge_store store;
     struct midge_pool connections;
     struct midge_pool waits; /* one for each connection, with its index */
     struct midge_pool sessions;
@@ -200,7 +202,6 @@ struct midge {
     uint64_t now_ms;      /* the time, less what midge_advance was called late by */
     uint32_t match_stamp;
     uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
-    struct midge_store store;
     struct midge_list events;
     struct midge_list wait_queues[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
     uint32_t promised[MIDGE_WAIT_COUNT];             /* what those need that were woken and have not come back yet */
