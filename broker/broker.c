@@ -29,7 +29,7 @@ static void settle_connection(struct midge *b, struct midge_connection *c)
 {
     midge_wake_for_room(b, c);
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
-        bool room = midge_wait_of(b, c)->need == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
+        bool room = midge_wait_of(b, c)->object == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
         if (room) {
             midge_wake(b, c);
         }

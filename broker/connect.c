@@ -155,7 +155,7 @@ enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection
     enum midge_verdict verdict = authenticate(b, c, &connect.login);
     if (verdict == MIDGE_PENDING) {
         midge_wait_done(b, c);
-        midge_wait(b, c, MIDGE_WAIT_AUTHENTICATION, 0, 0);
+        midge_wait(b, c, MIDGE_WAIT_AUTHENTICATION, 0);
         return MIDGE_STALLED;
     }
     if (verdict != MIDGE_ACCEPT) {

@@ -112,7 +112,7 @@ static void end(struct midge *b, struct midge_connection *c, bool keep_will, boo
         c->will = 0;
     }
     if (c->will != 0) {
-        midge_wait(b, c, MIDGE_WAIT_WILL, 0, 0);
+        midge_wait(b, c, MIDGE_WAIT_WILL, 0);
     }
     if (flush) {
         midge_deadlines_arm(b, c);

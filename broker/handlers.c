@@ -11,10 +11,9 @@
 #include "session.h"
 #include "waiting.h"
 
-static enum midge_handled stall(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object,
-                                midge_index need)
+static enum midge_handled stall(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object)
 {
-    midge_wait(b, c, kind, object, need);
+    midge_wait(b, c, kind, object);
     return MIDGE_STALLED;
 }
 
@@ -40,7 +39,7 @@ static enum midge_handled publish_route(struct midge *b, struct midge_connection
     const struct midge_route_problem *problem = &publication->problem;
     switch (midge_publishing_route(b, publication)) {
     case MIDGE_ROUTE_WAIT:
-        return stall(b, c, problem->kind, problem->connection, problem->need);
+        return stall(b, c, problem->kind, problem->object);
     case MIDGE_ROUTE_REFUSED: {
         struct midge_ending about = {.topic = publication->publish.topic, .size = publication->publish.payload_size};
         return midge_connection_end_about(b, c, problem->reason, &about);
@@ -161,7 +160,7 @@ static enum midge_handled open_suback(struct midge *b, struct midge_connection *
                                       uint32_t count)
 {
     if (c->suback != 0) {
-        return stall(b, c, MIDGE_WAIT_REPLIES, 0, 1);
+        return stall(b, c, MIDGE_WAIT_REPLIES, 1);
     }
     if (packet->stored != 0) {
         midge_store_keep(&b->store, packet->stored);
@@ -175,7 +174,7 @@ static enum midge_handled open_suback(struct midge *b, struct midge_connection *
         if (blocks > b->store.blocks.capacity || midge_wait_expired(b, c)) {
             return midge_connection_end(b, c, MIDGE_NO_ROOM);
         }
-        return stall(b, c, MIDGE_WAIT_BLOCKS, 0, (midge_index)blocks);
+        return stall(b, c, MIDGE_WAIT_BLOCKS, (midge_index)blocks);
     }
     c->suback = midge_store_begin(&b->store);
     return MIDGE_HANDLED;

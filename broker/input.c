@@ -78,7 +78,7 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
         [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
     };
     if (!reply_fits(b, c, header->first)) {
-        midge_wait(b, c, MIDGE_WAIT_REPLIES, 0, 0);
+        midge_wait(b, c, MIDGE_WAIT_REPLIES, 0);
         return MIDGE_STALLED;
     }
     b->scratch.used = 0;
@@ -143,7 +143,7 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
         if (midge_wait_expired(b, c)) {
             return assembly_give_up(b, c, header, remaining);
         }
-        midge_wait(b, c, kind, 0, (midge_index)need);
+        midge_wait(b, c, kind, (midge_index)need);
         return MIDGE_STALLED;
     }
     c->assembly = midge_store_begin(&b->store);

@@ -115,7 +115,7 @@ struct midge_limits {
 #define MIDGE_QOS2_SIZE 10u
 #else
 #define MIDGE_CONNECTION_SIZE 80u
-#define MIDGE_WAIT_SIZE 36u
+#define MIDGE_WAIT_SIZE 32u
 #define MIDGE_SESSION_SIZE 100u
 #define MIDGE_SUBSCRIPTION_SIZE 28u
 #define MIDGE_FILTER_NODE_SIZE 32u

@@ -13,7 +13,7 @@ enum midge_routed midge_publishing_route(struct midge *b, struct midge_publicati
 {
     enum midge_routed result;
     while ((result = midge_route(b, publication)) == MIDGE_ROUTE_DISCONNECT) {
-        midge_connection_end(b, midge_connection_at(b, publication->problem.connection), publication->problem.reason);
+        midge_connection_end(b, midge_connection_at(b, publication->problem.object), publication->problem.reason);
     }
     return result;
 }
@@ -55,7 +55,7 @@ static void run_will(struct midge *b, struct midge_connection *c)
     if (!midge_allowed(b, c->who, MIDGE_WRITE, &will.publish.topic)) {
         midge_drop_message(b, MIDGE_WRITE_DENIED, NULL, c->will); /* [MQTT-3.3.5-2] */
     } else if (midge_publishing_route(b, &will) == MIDGE_ROUTE_WAIT) {
-        midge_wait(b, c, will.problem.kind, will.problem.connection, will.problem.need);
+        midge_wait(b, c, will.problem.kind, will.problem.object);
         return;
     } else {
         struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, c);

@@ -80,10 +80,9 @@ static void measure_room(struct midge *b, struct midge_publication *p)
 /* Rule 1: what is to happen because of a queue without room. */
 static enum midge_routed judge_full(struct midge *b, struct midge_publication *p, struct midge_session *s)
 {
-    p->problem.connection = s->connection;
+    p->problem.object = s->connection;
     if (p->may_wait && midge_waitable(b, s, p->publisher)) {
         p->problem.kind = MIDGE_WAIT_SUBSCRIBER;
-        p->problem.need = 0;
         return MIDGE_ROUTE_WAIT;
     }
     bool own = p->publisher != NULL && s->connection == p->publisher->index;
@@ -163,7 +162,7 @@ static enum midge_routed judge_deliveries(struct midge *b, struct midge_publicat
         return MIDGE_ROUTED;
     }
     if (p->may_wait && p->admitted <= b->deliveries.capacity) {
-        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_DELIVERIES, .need = (midge_index)p->admitted};
+        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_DELIVERIES, .object = (midge_index)p->admitted};
         return MIDGE_ROUTE_WAIT;
     }
     for (uint32_t i = p->count; i-- > 0 && p->admitted > p->room.entries;) {
@@ -195,7 +194,7 @@ static enum midge_routed judge_blocks(struct midge *b, struct midge_publication 
         return MIDGE_ROUTED;
     }
     if (p->may_wait && p->blocks <= b->store.blocks.capacity) {
-        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_BLOCKS, .need = (midge_index)p->blocks};
+        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_BLOCKS, .object = (midge_index)p->blocks};
         return MIDGE_ROUTE_WAIT;
     }
     if (p->may_refuse && p->publish.qos > 0) {

@@ -13,8 +13,7 @@ enum midge_routed {
 
 struct midge_route_problem {
     enum midge_wait_kind kind;
-    midge_index connection; /* the subscriber to wait for, or to be disconnected */
-    midge_index need;
+    midge_index object; /* what to wait for, as for midge_wait; the connection of the subscriber that is to be disconnected */
     enum midge_reason reason;
 };
 

@@ -177,8 +177,7 @@ struct midge_connection {
 struct midge_wait {
     midge_index next; /* in the queue that it waits in */
     midge_index previous;
-    midge_index object;        /* MIDGE_WAIT_SUBSCRIBER: whose connection */
-    midge_index need;          /* blocks or deliveries; MIDGE_WAIT_REPLIES: 1 where it is the SUBACK that must go first */
+    midge_index object;        /* what it waits for: see midge_wait */
     struct midge_list waiters; /* publishers that wait for room in this one's queue */
     midge_index waiters_woken; /* and those that were woken and have not come back yet */
     midge_index starved_next;
@@ -204,7 +203,7 @@ struct midge {
     uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
     struct midge_list events;
     struct midge_list wait_queues[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
-    uint32_t promised[MIDGE_WAIT_COUNT];             /* what those need that were woken and have not come back yet */
+    uint32_t promised[MIDGE_WAIT_COUNT];             /* the objects of those that were woken and have not come back yet */
     uint32_t waiting;                                /* connections in those queues, and in those of subscribers */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */

@@ -9,7 +9,7 @@ enum { NODE_LINKS = offsetof(struct midge_subscription, node_next) };
 
 static struct midge_filter_node *node_at(const struct midge_subscriptions *subscriptions, midge_index node)
 {
-    return midge_pool_at(&subscriptions->tree.nodes, node);
+    return (struct midge_filter_node *)subscriptions->tree.nodes.origin + node;
 }
 
 /* The subscriptions of a node whose filter ends with #, or those whose filter does not. */

@@ -44,7 +44,7 @@ struct midge_subscriptions {
 static inline struct midge_subscription *midge_subscription_at(const struct midge_subscriptions *subscriptions,
                                                                midge_index subscription)
 {
-    return midge_pool_at(&subscriptions->pool, subscription);
+    return (struct midge_subscription *)subscriptions->pool.origin + subscription;
 }
 
 /* Finds the session's subscription with exactly this valid filter; `first` is one of the session's subscriptions, 0 where it

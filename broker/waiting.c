@@ -42,8 +42,8 @@ static midge_index forget_waking(struct midge *b, struct midge_connection *c)
     midge_index woken_for = 0;
     if (c->woken_kind != MIDGE_WAIT_NONE) {
         const struct midge_wait *wait = midge_wait_of(b, c);
-        MIDGE_ASSERT(b->promised[c->woken_kind] >= wait->need);
-        b->promised[c->woken_kind] -= wait->need;
+        MIDGE_ASSERT(b->promised[c->woken_kind] >= wait->object);
+        b->promised[c->woken_kind] -= wait->object;
         if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
             woken_for = wait->object;
             MIDGE_ASSERT(midge_wait_at(b, woken_for)->waiters_woken > 0);
@@ -64,18 +64,18 @@ static void pass_turn(struct midge *b, struct midge_connection *c)
     }
 }
 
-void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object, midge_index need)
+void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object)
 {
     struct midge_wait *wait = midge_wait_of(b, c);
     MIDGE_ASSERT(c->wait_kind == MIDGE_WAIT_NONE && kind != MIDGE_WAIT_NONE);
-    MIDGE_ASSERT(object != c->index);
-    bool again = c->woken_kind == kind && wait->object == object;
+    MIDGE_ASSERT(kind != MIDGE_WAIT_SUBSCRIBER || object != c->index);
+    bool again = c->woken_kind == kind;
     midge_index woken_for = forget_waking(b, c);
+    again = again && (woken_for == 0 || woken_for == object);
     c->wait_kind = (uint8_t)kind;
     wait->object = object;
-    wait->need = need;
     if (kind != MIDGE_WAIT_WILL) {
-        b->metrics.stalls[kind == MIDGE_WAIT_HANDSHAKE ? MIDGE_STALL_ASSEMBLY : (enum midge_stall)(kind - 1)]++;
+        b->metrics.stalls[midge_min(kind, MIDGE_WAIT_ASSEMBLY) - 1]++; /* a handshake is assembled, too */
     }
     if ((c->flags & MIDGE_CONN_WAITED) == 0 && kind != MIDGE_WAIT_AUTHENTICATION && kind != MIDGE_WAIT_WILL) {
         c->flags |= MIDGE_CONN_WAITED;
@@ -118,7 +118,7 @@ void midge_wake(struct midge *b, struct midge_connection *c)
     midge_wait_turn(b, c);
     forget_waking(b, c);
     c->woken_kind = kind;
-    b->promised[kind] += wait->need;
+    b->promised[kind] += wait->object;
     if (kind == MIDGE_WAIT_SUBSCRIBER) {
         midge_wait_at(b, wait->object)->waiters_woken++;
     }
@@ -203,7 +203,7 @@ static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t roo
 {
     const struct midge_list *queue = &b->wait_queues[kind];
     while (queue->head != 0) {
-        if ((uint64_t)b->promised[kind] + midge_wait_at(b, queue->head)->need > room) {
+        if ((uint64_t)b->promised[kind] + midge_wait_at(b, queue->head)->object > room) {
             break;
         }
         midge_wake(b, midge_connection_at(b, queue->head));

@@ -8,9 +8,10 @@
 
 #include "state.h"
 
-/* Puts a connection to wait. `object` is the subscriber's connection for MIDGE_WAIT_SUBSCRIBER, else 0; `need` is how many
- * blocks or deliveries it needs. The first wait of a packet sets its deadline. */
-void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object, midge_index need);
+/* Puts a connection to wait for an object: the subscriber's connection for MIDGE_WAIT_SUBSCRIBER, as many blocks or deliveries
+ * as it says for the kinds that wait for those; MIDGE_WAIT_REPLIES: 1 where it is the SUBACK that must go first. Else it is 0.
+ * The first wait of a packet sets its deadline. */
+void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object);
 
 /* Ends a wait: the port is to offer the input again, or the will is to be tried again. */
 void midge_wake(struct midge *b, struct midge_connection *c);
@@ -21,8 +22,8 @@ void midge_wait_turn(struct midge *b, struct midge_connection *c);
 /* Takes a connection out of whatever it waits for, for good. */
 void midge_wait_cancel(struct midge *b, struct midge_connection *c);
 
-/* Whether a connection that wants this (`object` as for midge_wait) must queue up behind others; NULL: one that never was in
- * a queue. */
+/* Whether a connection that wants this (`object` is the subscriber's connection, else 0) must queue up behind others; NULL: one
+ * that never was in a queue. */
 bool midge_wait_others(const struct midge *b, const struct midge_connection *c, enum midge_wait_kind kind, midge_index object);
 
 /* The packet at hand was dealt with, or one wait of it is over for good: its deadline no longer counts. */

@@ -247,9 +247,9 @@ static void a_full_queue_by_its_policy(void **state)
         }
         if (f->result == MIDGE_ROUTE_WAIT) {
             assert_int_equal(w.problem.kind, MIDGE_WAIT_SUBSCRIBER);
-            assert_int_equal(w.problem.connection, w.handles[0].index);
+            assert_int_equal(w.problem.object, w.handles[0].index);
         } else if (f->result == MIDGE_ROUTE_DISCONNECT) {
-            assert_int_equal(w.problem.connection, w.handles[0].index);
+            assert_int_equal(w.problem.object, w.handles[0].index);
         }
         fixture_end(w.b);
     }
@@ -302,7 +302,7 @@ static void too_few_deliveries(void **state)
     d->flags &= (uint8_t)~MIDGE_DELIVERY_CHARGED;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTE_WAIT);
     assert_int_equal(w.problem.kind, MIDGE_WAIT_DELIVERIES);
-    assert_int_equal(w.problem.need, 3);
+    assert_int_equal(w.problem.object, 3);
     publication.may_wait = false;
     assert_int_equal(route(&w, &publication), MIDGE_ROUTE_REFUSED); /* the policy does not allow to lose it */
     assert_int_equal(w.problem.reason, MIDGE_NO_ROOM);
@@ -354,7 +354,7 @@ static void too_few_blocks(void **state)
         publication.may_refuse = true;
         assert_int_equal(route_only(&w, &publication), MIDGE_ROUTE_WAIT);
         assert_int_equal(w.problem.kind, MIDGE_WAIT_BLOCKS);
-        assert_int_equal(w.problem.need, 1);
+        assert_int_equal(w.problem.object, 1);
         publication.may_wait = false;
         assert_int_equal(route_only(&w, &publication), qos == 0 ? MIDGE_ROUTED : MIDGE_ROUTE_REFUSED);
         assert_int_equal(fixture_drops(w.b, MIDGE_QOS0_WAIT), 1);

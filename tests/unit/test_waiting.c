@@ -27,9 +27,9 @@ static void begin(struct world *w)
     }
 }
 
-static void wait_for(const struct world *w, uint32_t i, enum midge_wait_kind kind, midge_index object, midge_index need)
+static void wait_for(const struct world *w, uint32_t i, enum midge_wait_kind kind, midge_index object)
 {
-    midge_wait(w->b, w->c[i], kind, object, need);
+    midge_wait(w->b, w->c[i], kind, object);
     assert_int_equal(midge_audit(w->b), 0);
 }
 
@@ -59,7 +59,7 @@ static void taken_out_of_the_queue_in_any_order(void **state)
         for (uint32_t order = 0; order < 24; order++) {
             uint32_t left = 15;
             for (uint32_t i = 0; i < 4; i++) {
-                wait_for(&w, i, kinds[k], subscriber ? w.c[4]->index : 0, 1);
+                wait_for(&w, i, kinds[k], subscriber ? w.c[4]->index : 1);
             }
             uint32_t rest = order;
             for (uint32_t count = 4; count > 0; count--) {
@@ -88,10 +88,10 @@ static void woken_head_first_as_far_as_there_is_room(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, FIXTURE_DELIVERIES - 10);
-    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, 0, 10);
-    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 0, 11);
-    wait_for(&w, 3, MIDGE_WAIT_DELIVERIES, 0, 1); /* small enough, but not its turn */
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, FIXTURE_DELIVERIES - 10);
+    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, 10);
+    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 11);
+    wait_for(&w, 3, MIDGE_WAIT_DELIVERIES, 1); /* small enough, but not its turn */
     midge_wake_all(w.b);
     assert_waiting(&w, 4 + 8);
     midge_wake_all(w.b); /* all there is was promised to the first two, who have not come back yet */
@@ -110,9 +110,9 @@ static void blocks_are_woken_for_likewise(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 2);
-    wait_for(&w, 1, MIDGE_WAIT_BLOCKS, 0, 2);
-    wait_for(&w, 2, MIDGE_WAIT_ASSEMBLY, 0, 4);
+    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 2);
+    wait_for(&w, 1, MIDGE_WAIT_BLOCKS, 2);
+    wait_for(&w, 2, MIDGE_WAIT_ASSEMBLY, 4);
     w.b->store.reserved = FIXTURE_BLOCKS - 3;
     midge_wake_all(w.b);
     w.b->store.reserved = 0;
@@ -128,15 +128,15 @@ static void a_turn_is_not_lost(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
-    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, 0, FIXTURE_DELIVERIES);
-    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 1);
+    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, FIXTURE_DELIVERIES);
+    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 1);
     midge_wake_all(w.b);
     assert_waiting(&w, 2 + 4);
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 2);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 2);
     assert_int_equal(w.b->wait_queues[MIDGE_WAIT_DELIVERIES].head, w.c[0]->index);
     midge_wake(w.b, w.c[0]);
-    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 1); /* something else: at the end of that queue */
+    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 1); /* something else: at the end of that queue */
     midge_wake_all(w.b);
     assert_waiting(&w, 4);
     fixture_end(w.b);
@@ -174,8 +174,8 @@ static void whoever_comes_later_queues_up(void **state)
     struct world w;
     begin(&w);
     assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
-    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, 0, FIXTURE_DELIVERIES + 1);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 1);
+    wait_for(&w, 1, MIDGE_WAIT_DELIVERIES, FIXTURE_DELIVERIES + 1);
     assert_true(midge_wait_others(w.b, w.c[2], MIDGE_WAIT_DELIVERIES, 0));
     assert_true(midge_wait_others(w.b, NULL, MIDGE_WAIT_DELIVERIES, 0));
     assert_false(midge_wait_others(w.b, w.c[2], MIDGE_WAIT_BLOCKS, 0));
@@ -193,13 +193,13 @@ static void whoever_was_woken_goes_on(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
-    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index, 0);
-    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
+    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index);
+    wait_for(&w, 2, MIDGE_WAIT_DELIVERIES, 1);
     midge_wake(w.b, w.c[0]);
     assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]->index));
     assert_true(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 1);
     midge_wake(w.b, w.c[0]);
     assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_SUBSCRIBER, w.c[3]->index));
     assert_false(midge_wait_others(w.b, w.c[0], MIDGE_WAIT_DELIVERIES, 0));
@@ -211,17 +211,17 @@ static void nothing_waits_for_a_waiter(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
-    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
-    wait_for(&w, 2, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
+    wait_for(&w, 1, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
+    wait_for(&w, 2, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
     midge_wake_waiters(w.b, w.c[4], 0);
     assert_waiting(&w, 7);
     midge_wake_waiters(w.b, w.c[4], 1);
     assert_waiting(&w, 6);
-    wait_for(&w, 4, MIDGE_WAIT_REPLIES, 0, 0); /* its own replies drain by themselves */
+    wait_for(&w, 4, MIDGE_WAIT_REPLIES, 0); /* its own replies drain by themselves */
     assert_waiting(&w, 6 + 16);
     midge_wait_cancel(w.b, w.c[4]);
-    wait_for(&w, 4, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 4, MIDGE_WAIT_DELIVERIES, 1);
     assert_waiting(&w, 16);
     fixture_end(w.b);
 }
@@ -236,10 +236,10 @@ static void who_may_be_waited_for(void **state)
     assert_true(midge_waitable(w.b, s, w.c[0]));
     assert_true(midge_waitable(w.b, s, 0));
     assert_false(midge_waitable(w.b, s, w.c[4]));
-    wait_for(&w, 4, MIDGE_WAIT_REPLIES, 0, 0);
+    wait_for(&w, 4, MIDGE_WAIT_REPLIES, 0);
     assert_true(midge_waitable(w.b, s, w.c[0]));
     midge_wait_cancel(w.b, w.c[4]);
-    wait_for(&w, 4, MIDGE_WAIT_BLOCKS, 0, 1);
+    wait_for(&w, 4, MIDGE_WAIT_BLOCKS, 1);
     assert_false(midge_waitable(w.b, s, w.c[0]));
     midge_wait_cancel(w.b, w.c[4]);
     subscriber->progress_ms = midge_now(w.b) - w.b->config.policy.progress_ms + 1;
@@ -261,14 +261,14 @@ static void the_first_wait_of_a_packet_sets_its_deadline(void **state)
     begin(&w);
     const struct midge_wait *wait = midge_wait_of(w.b, w.c[0]);
     assert_false(midge_wait_expired(w.b, w.c[0]));
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 1);
     uint32_t deadline = wait->deadline_ms;
     assert_int_equal(deadline, midge_now(w.b) + w.b->config.policy.wait_ms);
     uint64_t now = w.b->now_ms;
     w.b->now_ms += w.b->config.policy.wait_ms - 1;
     assert_false(midge_wait_expired(w.b, w.c[0]));
     midge_wake(w.b, w.c[0]);
-    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 0, 1); /* the same packet waits for something else */
+    wait_for(&w, 0, MIDGE_WAIT_BLOCKS, 1); /* the same packet waits for something else */
     assert_int_equal(wait->deadline_ms, deadline);
     w.b->now_ms++;
     assert_true(midge_wait_expired(w.b, w.c[0]));
@@ -288,19 +288,19 @@ static void a_turn_is_passed_on(void **state)
     struct world w;
     begin(&w);
     for (uint32_t i = 0; i < 3; i++) {
-        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
     }
     midge_wake_waiters(w.b, w.c[4], 1);
     assert_waiting(&w, 2 + 4);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0); /* what there was did not suffice: it keeps its turn */
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index); /* what there was did not suffice: it keeps its turn */
     assert_waiting(&w, 1 + 2 + 4);
     midge_wake_waiters(w.b, w.c[4], 1);
-    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index, 0);
+    wait_for(&w, 0, MIDGE_WAIT_SUBSCRIBER, w.c[3]->index);
     assert_waiting(&w, 1); /* the queue is empty: there is room for both */
     midge_wait_cancel(w.b, w.c[0]);
     for (uint32_t i = 1; i < 3; i++) {
         midge_wait_done(w.b, w.c[i]);
-        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index, 0);
+        wait_for(&w, i, MIDGE_WAIT_SUBSCRIBER, w.c[4]->index);
     }
     midge_wake_waiters(w.b, w.c[4], 1);
     assert_waiting(&w, 4);
@@ -315,13 +315,13 @@ static void a_wake_is_announced_once(void **state)
     (void)state;
     struct world w;
     begin(&w);
-    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 0, 1);
+    wait_for(&w, 0, MIDGE_WAIT_DELIVERIES, 1);
     assert_int_equal(fixture_events(w.b, w.handles[0], MIDGE_INPUT_READY), 0);
     midge_wake_all(w.b);
     midge_wake_all(w.b);
     assert_int_equal(fixture_events(w.b, w.handles[0], MIDGE_INPUT_READY), 1);
     assert_int_equal(fixture_events(w.b, w.handles[0], MIDGE_INPUT_READY), 0);
-    wait_for(&w, 1, MIDGE_WAIT_HANDSHAKE, 0, 1);
+    wait_for(&w, 1, MIDGE_WAIT_HANDSHAKE, 1);
     assert_int_equal(w.b->metrics.stalls[MIDGE_STALL_ASSEMBLY], 1);
     fixture_end(w.b);
 }
