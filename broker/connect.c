@@ -167,6 +167,6 @@ enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection
             connect.login.client_id = client_id;
         }
     }
-    packet->level = connect.login.level;
+    packet->traced.code = connect.login.level;
     return accept_client(b, c, &connect);
 }

@@ -55,15 +55,15 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
     struct midge_publication publication;
     struct midge_publish *publish = &publication.publish;
     enum midge_reason reason =
-        midge_publish_decode(packet->first, &packet->body, &b->scratch, b->config.limits.topic_levels, publish);
+        midge_publish_decode(packet->traced.first, &packet->body, &b->scratch, b->config.limits.topic_levels, publish);
     if (reason == MIDGE_NONE && publish->topic.size > b->scratch.size / 2) {
         reason = MIDGE_SCRATCH;
     }
     if (reason != MIDGE_NONE) {
         return end_for_name(b, c, reason, publish->topic);
     }
-    packet->packet_id = publish->packet_id;
-    packet->topic = publish->topic;
+    packet->traced.packet_id = publish->packet_id;
+    packet->traced.topic = publish->topic;
     struct midge_session *s = midge_session_of(b, c);
     bool repeated = publish->qos == 2 && midge_qos2_find(b, c->session, publish->packet_id) != 0;
     if (publish->qos == 2 && !repeated && !midge_qos2_room(b, c->session)) {
@@ -143,7 +143,8 @@ static uint8_t subscribe_one(struct midge *b, struct midge_connection *c, const 
     if (midge_allowed(b, s->who, MIDGE_SUBSCRIBE, &filter->name)) {
         uint8_t granted = filter->qos < b->config.policy.qos_max ? filter->qos : b->config.policy.qos_max;
         if (midge_interest_add(b, s, filter->name, granted)) {
-            midge_trace(b, MIDGE_LOG_SUBSCRIBED, c, 0, 0, filter->name, 0, granted);
+            const struct midge_traced traced = {.topic = filter->name, .code = granted};
+            midge_trace(b, MIDGE_LOG_SUBSCRIBED, c, &traced);
             return granted;
         }
         reason = MIDGE_SUBSCRIPTIONS_FULL;
@@ -226,9 +227,9 @@ enum midge_handled midge_handle_subscribe(struct midge *b, struct midge_connecti
     }
     if (writer.suback != 0) {
         midge_store_truncate(&b->store, writer.suback, count);
-        midge_reply_suback_stored(b, c, packet->packet_id);
+        midge_reply_suback_stored(b, c, packet->traced.packet_id);
     } else {
-        midge_reply_suback(b, c, packet->packet_id, writer.few, (uint8_t)count);
+        midge_reply_suback(b, c, packet->traced.packet_id, writer.few, (uint8_t)count);
     }
     midge_output_due(b, c);
     return MIDGE_HANDLED;
@@ -243,9 +244,10 @@ enum midge_handled midge_handle_unsubscribe(struct midge *b, struct midge_connec
         struct filter filter;
         next_filter(b, &packet->body, false, &filter);
         midge_interest_remove(b, midge_session_of(b, c), filter.name);
-        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, c, 0, 0, filter.name, 0, 0);
+        const struct midge_traced traced = {.topic = filter.name};
+        midge_trace(b, MIDGE_LOG_UNSUBSCRIBED, c, &traced);
     }
-    midge_reply(b, c, MIDGE_PACKET_UNSUBACK, packet->packet_id); /* [MQTT-3.10.4-5] */
+    midge_reply(b, c, MIDGE_PACKET_UNSUBACK, packet->traced.packet_id); /* [MQTT-3.10.4-5] */
     return MIDGE_HANDLED;
 }
 
@@ -253,8 +255,8 @@ enum midge_handled midge_handle_unsubscribe(struct midge *b, struct midge_connec
 
 enum midge_handled midge_handle_acknowledgement(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    uint16_t packet_id = packet->packet_id;
-    enum midge_packet_type type = midge_type_of(packet->first);
+    uint16_t packet_id = packet->traced.packet_id;
+    enum midge_packet_type type = midge_type_of(packet->traced.first);
     if (type == MIDGE_PACKET_PUBREL) {
         midge_index received = midge_qos2_find(b, c->session, packet_id);
         if (received != 0) {
@@ -286,6 +288,7 @@ enum midge_handled midge_handle_pingreq(struct midge *b, struct midge_connection
 
 enum midge_handled midge_handle_disconnect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    midge_trace(b, MIDGE_LOG_RECEIVED, c, packet->first, 0, packet->topic, 2, 0); /* while it is known whose it is */
+    packet->traced.size = 2;
+    midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet->traced); /* while it is known whose it is */
     return midge_connection_end(b, c, MIDGE_CLIENT_DISCONNECT);
 }

@@ -3,16 +3,15 @@
 #define MIDGE_HANDLERS_H
 
 #include "connection.h"
+#include "record.h"
 
 /* One whole packet, whose first byte and length were checked. A stalled one is decoded anew. */
 struct midge_incoming {
-    uint8_t first;
-    midge_index stored; /* the message that is the body; 0 where it lies in the input */
     struct midge_reader body;
-    uint16_t packet_id; /* read and checked; of a PUBLISH, when its handler has */
-    /* What the handler found in it, for the trace: */
-    uint8_t level;           /* of a CONNECT */
-    struct midge_view topic; /* of a PUBLISH */
+    midge_index stored; /* the message that is the body; 0 where it lies in the input */
+    /* Its first byte, and its packet identifier where one is there and was checked: of a PUBLISH when its handler has. What the
+     * handler found in it: the topic of a PUBLISH, the level of a CONNECT as a code. */
+    struct midge_traced traced;
 };
 
 enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);

@@ -83,10 +83,8 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     }
     b->scratch.used = 0;
     struct midge_incoming packet;
-    packet.first = header->first;
     packet.stored = 0;
-    packet.level = 0;
-    packet.topic = (struct midge_view){0};
+    packet.traced = (struct midge_traced){.first = header->first};
     if (bytes != NULL) {
         midge_reader_flat(&packet.body, bytes, header->remaining);
     } else {
@@ -95,14 +93,16 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     }
     enum midge_packet_type type = midge_type_of(header->first);
     bool numbered = type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE;
-    packet.packet_id = numbered ? midge_reader_u16(&packet.body) : 0;
-    enum midge_handled handled = numbered && packet.packet_id == 0
+    if (numbered) {
+        packet.traced.packet_id = midge_reader_u16(&packet.body);
+    }
+    enum midge_handled handled = numbered && packet.traced.packet_id == 0
                                      ? midge_connection_end(b, c, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
                                      : handlers[type](b, c, &packet);
     b->metrics.packets_received += handled == MIDGE_STALLED ? 0 : 1;
     if (handled == MIDGE_HANDLED) {
-        midge_trace(b, MIDGE_LOG_RECEIVED, c, packet.first, packet.packet_id, packet.topic, header->size + header->remaining,
-                    packet.level);
+        packet.traced.size = header->size + header->remaining;
+        midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
         c->header_size = 0;
         midge_wait_done(b, c);
     }

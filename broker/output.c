@@ -215,7 +215,9 @@ static void delivery_done(struct midge *b, struct midge_connection *c, const str
         if (d->message != 0) {
             midge_record_message(b, &record, d->message);
         }
-        midge_trace(b, MIDGE_LOG_SENT, c, l->head[0], d->packet_id, record.topic, l->size, 0);
+        const struct midge_traced traced = {
+            .topic = record.topic, .size = l->size, .packet_id = d->packet_id, .first = l->head[0]};
+        midge_trace(b, MIDGE_LOG_SENT, c, &traced);
     }
     c->output_offset = 0;
     c->output_block = 0;

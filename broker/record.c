@@ -69,18 +69,18 @@ void midge_drop_topic(struct midge *b, enum midge_reason reason, const struct mi
     drop(b, reason, s, 0, topic, payload_size);
 }
 
-void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c, uint8_t first,
-                 uint16_t packet_id, struct midge_view topic, uint32_t size, uint8_t code)
+void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c,
+                 const struct midge_traced *traced)
 {
     uint8_t kind = event > MIDGE_LOG_SENT ? MIDGE_TRACE_SUBSCRIPTIONS : MIDGE_TRACE_PACKETS;
     if ((b->config.policy.trace & kind) == 0) {
         return;
     }
     struct midge_log record = midge_record(b, event, MIDGE_NONE, c);
-    record.packet = first;
-    record.packet_id = packet_id;
-    record.topic = topic;
-    record.size = size;
-    record.code = code;
+    record.packet = traced->first;
+    record.packet_id = traced->packet_id;
+    record.topic = traced->topic;
+    record.size = traced->size;
+    record.code = traced->code;
     midge_record_write(b, &record);
 }

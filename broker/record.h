@@ -22,8 +22,17 @@ void midge_drop_message(struct midge *b, enum midge_reason reason, const struct 
 void midge_drop_topic(struct midge *b, enum midge_reason reason, const struct midge_session *s, struct midge_view topic,
                       uint32_t payload_size);
 
-/* Logs a packet where the policy asks for a trace of all of them. `topic` and `packet_id` may be empty. */
-void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c, uint8_t first,
-                 uint16_t packet_id, struct midge_view topic, uint32_t size, uint8_t code);
+/* What a trace says of a packet or subscription; what does not concern it is empty. */
+struct midge_traced {
+    struct midge_view topic;
+    uint32_t size;
+    uint16_t packet_id;
+    uint8_t first; /* of the packet */
+    uint8_t code;
+};
+
+/* Logs a packet or subscription where the policy asks for a trace of all of them. */
+void midge_trace(struct midge *b, enum midge_log_event event, const struct midge_connection *c,
+                 const struct midge_traced *traced);
 
 #endif

@@ -154,8 +154,13 @@ static void packet_done(struct midge *b, struct midge_connection *c, struct midg
     uint32_t type = reply->type & TYPE_MASK;
     bool connack = type == MIDGE_PACKET_CONNACK;
     b->metrics.packets_sent++;
-    midge_trace(b, MIDGE_LOG_SENT, c, first_byte(type), connack ? 0 : reply->id, (struct midge_view){0}, size,
-                connack ? reply->count : 0);
+    const struct midge_traced traced = {
+        .size = size,
+        .packet_id = connack ? 0 : reply->id,
+        .first = first_byte(type),
+        .code = connack ? reply->count : 0,
+    };
+    midge_trace(b, MIDGE_LOG_SENT, c, &traced);
     c->output_offset = 0;
     c->output_reply = false;
     if (packets_of(reply) > 1) {
