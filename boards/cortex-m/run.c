@@ -8,6 +8,7 @@
 #define SYSTICK_CURRENT MIDGE_REGISTER(0xE000E018u)
 #define NVIC_ENABLE(n) MIDGE_REGISTER(0xE000E100u + 4u * (n))
 #define NVIC_DISABLE(n) MIDGE_REGISTER(0xE000E180u + 4u * (n))
+#define NVIC_CLEAR_PENDING(n) MIDGE_REGISTER(0xE000E280u + 4u * (n))
 #define SCB_ICSR MIDGE_REGISTER(0xE000ED04u)
 #define SCB_AIRCR MIDGE_REGISTER(0xE000ED0Cu)
 #define AIRCR_RESET 0x05FA0004u
@@ -73,15 +74,17 @@ void midge_cortex_m_wake(void)
 }
 
 /* Interrupts are masked between the last look at the device and WFI, which a pending one ends all the same: no frame can slip
- * in between and wait for the next tick. */
+ * in between and wait for the next tick. What the devices asked for until now has been done: it is still pending, and would turn
+ * its interrupt off at once if it were let in, so that the next frame could not end the sleep. */
 void midge_board_sleep(void)
 {
     uint32_t i;
 
+    __asm volatile("cpsid i" ::: "memory");
     for (i = 0; i < wake_count; i++) {
+        NVIC_CLEAR_PENDING(wake_numbers[i] / 32u) = 1u << (wake_numbers[i] % 32u);
         NVIC_ENABLE(wake_numbers[i] / 32u) = 1u << (wake_numbers[i] % 32u);
     }
-    __asm volatile("cpsid i" ::: "memory");
     if (!midge_board_ethernet_pending()) {
         __asm volatile("dsb\n wfi" ::: "memory");
     }

@@ -60,8 +60,10 @@ uint32_t midge_board_ethernet_init(uint8_t address[6])
     return IP_PACKET_MAX;
 }
 
+/* Acknowledged before the FIFO is looked at: what comes later sets it again. */
 bool midge_board_ethernet_pending(void)
 {
+    MAC_STATUS = STATUS_ALL;
     return (MAC_FRAMES & 0x3Fu) != 0;
 }
 
@@ -70,8 +72,6 @@ struct pbuf *midge_board_ethernet_receive(void)
     struct pbuf *frame = NULL;
     uint32_t word, total, words_read = 1;
 
-    /* Acknowledged before the FIFO is looked at: what comes later sets it again. */
-    MAC_STATUS = STATUS_ALL;
     if (!midge_board_ethernet_pending()) {
         return NULL;
     }

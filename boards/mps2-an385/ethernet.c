@@ -122,8 +122,10 @@ uint32_t midge_board_ethernet_init(uint8_t address[6])
     return IP_PACKET_MAX;
 }
 
+/* Acknowledged before the FIFO is looked at: what comes later sets it again. */
 bool midge_board_ethernet_pending(void)
 {
+    INTERRUPTS = INTERRUPT_RX;
     return ((RX_FIFO_INFO >> 16) & 0xFFu) != 0;
 }
 
@@ -132,8 +134,6 @@ struct pbuf *midge_board_ethernet_receive(void)
     struct pbuf *frame = NULL;
     uint32_t status, size, words;
 
-    /* Acknowledged before the FIFO is looked at: what comes later sets it again. */
-    INTERRUPTS = INTERRUPT_RX;
     if (!midge_board_ethernet_pending()) {
         return NULL;
     }

@@ -34,6 +34,10 @@ class Gdb:
         assert answer and not answer.startswith(b"E"), f"{command}: {answer!r}"
         return answer
 
+    def pc(self):
+        """Where it has stopped."""
+        return int.from_bytes(bytes.fromhex(self.ask("g").decode()[PC * 8:(PC + 1) * 8]), "little")
+
     def jump(self, address, registers=None):
         """Goes on at `address`, with other values in `registers`: {number: value}."""
         found = self.ask("g").decode()
