@@ -74,8 +74,8 @@ void midge_cortex_m_wake(void)
 }
 
 /* Interrupts are masked between the last look at the device and WFI, which a pending one ends all the same: no frame can slip
- * in between and wait for the next tick. What the devices asked for until now has been done: it is still pending, and would turn
- * its interrupt off at once if it were let in, so that the next frame could not end the sleep. */
+ * in between and wait for the next tick. What the devices asked for until now has been done: it is still pending, and would
+ * turn its interrupt off at once if it were let in, so that the next frame could not end the sleep. */
 void midge_board_sleep(void)
 {
     uint32_t i;
