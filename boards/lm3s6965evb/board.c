@@ -37,8 +37,9 @@
 #define WATCHDOG_LOCK MIDGE_REGISTER(0x40000C00u)
 #define WATCHDOG_UNLOCK 0x1ACCE551u
 
-/* The watchdog counts twice: once to its interrupt, once more to the reset. */
-#define WATCHDOG_PERIOD_MS 4000u
+/* The watchdog counts twice: once to its interrupt, once more to the reset. It is patient, since in the emulator its clock runs
+ * on while the host lets the processor wait. */
+#define WATCHDOG_PERIOD_MS 32000u
 
 #define ADC_ACTIVE MIDGE_REGISTER(0x40038000u)
 #define ADC_START MIDGE_REGISTER(0x40038028u)
