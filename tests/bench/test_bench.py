@@ -106,7 +106,7 @@ class TestLoad(unittest.TestCase):
 
     def test_each_mistake_is_noticed(self):
         for mistake, words in (
-            ("refuse", "refuses client 0"),
+            ("refuse", "refuses client [01]"),  # whichever is answered first
             ("swap", "where 19 was to come"),
             ("twice", "where 20 was to come"),
             ("topic", "came as bench/1/data"),
@@ -115,7 +115,7 @@ class TestLoad(unittest.TestCase):
             with self.subTest(mistake=mistake):
                 result = self.run_against(mistake)
                 self.assertEqual(1, result.returncode, result.stdout)
-                self.assertIn(words, result.stderr)
+                self.assertRegex(result.stderr, words)
 
     def test_a_message_that_is_missing_is_out_of_order_or_lost(self):
         result = self.run_against("lose")
