@@ -21,15 +21,12 @@ import time
 import report
 import scenarios
 
-START_S = 20
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
+import fixture  # noqa: E402
+
+START_S = 120
 RUN_S = 600
 FILES = 65536
-
-
-def free_port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 def cpus():
@@ -85,7 +82,7 @@ class Bench:
     @contextlib.contextmanager
     def running(self, program, scenario, folder):
         """Starts a program, and yields its port and process."""
-        port = free_port()
+        port = fixture.free_port()
         lines = [f"listener {port} 127.0.0.1", *scenarios.CONFIG, *scenario.config]
         if program == "midge":
             lines += scenario.midge_config

@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 import board
+import fixture
 
 LOCAL = "127.0.0.1"
 
@@ -28,7 +29,7 @@ class Relay:
         self.counts = {"passed": 0, "dropped": 0, "duplicated": 0, "reordered": 0}
         self.sides = [self._socket(), self._socket()]
         self.peers = board.free_udp_ports(2)
-        self.forwarded = board.free_ports(1)[0]
+        self.forwarded = fixture.free_port()
         self.ended = threading.Event()
         self.host = None
 

@@ -4,6 +4,7 @@ import re
 import sys
 
 import board
+import fixture
 import gdb
 import relay
 
@@ -72,7 +73,7 @@ def falls_back_on_its_address(name):
 def run_scratch(name, instruction, registers=None):
     """Puts one instruction into the scratch memory, sends the program there with these registers ("scratch" is that memory's
     address), and returns the report of the fault and where that memory is, once the board listens again."""
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with board.Board(name, extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
         since = one.mark()
         stopped = gdb.Gdb(port)

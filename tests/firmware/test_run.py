@@ -12,6 +12,7 @@ import sys
 import threading
 
 import board
+import fixture
 
 END_OF_QEMU = b"\x01x"
 
@@ -28,7 +29,7 @@ def image(name):
 
 def main(name):
     image(name)
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     command = [board.ROOT / "boards" / "build.sh", name, "--quiet", "--run", str(port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
         watch = threading.Timer(board.DEADLINE_S, run.kill)

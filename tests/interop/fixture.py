@@ -32,8 +32,8 @@ import time
 import wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START_S = 30  # until the broker listens
-SETTLE_S = 60  # until pools are back, and until the broker has ended
+START_S = 120  # until the broker listens
+SETTLE_S = 300  # until pools are back, and until the broker has ended
 NAME_SIZE, INDEX_SIZE = 16, 4  # limit_name_size unless configured, and what of it links a name's chunks
 LOG_LINES = 120  # of the broker's log, shown with a failure
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:")
@@ -47,13 +47,13 @@ class Failure(Exception):
     """What the fixture reports."""
 
 
-def free_port():
+def free_port(kind=socket.SOCK_STREAM):
     """A port outside the range that the kernel gives to clients, so that no connection can take it meanwhile."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         first = int(file.read().split()[0])
     while True:
         port = random.randrange(10000, max(first, 12000))
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
                 return port
