@@ -92,19 +92,28 @@ def attack(chance, address):
         client.cut()
 
 
+def is_silent(client):
+    """Nothing has come for long, and nothing comes before the answers to two questions: so it was not the broker that stood
+    still."""
+    try:
+        client.held.append(client.receive_publish(timeout=SILENCE_S))
+    except wire.Timeout:
+        client.ping()
+        client.ping()
+    return not client.held
+
+
 def retained_topics(address):
     """What is retained, to the end as far as silence tells it: what is missed here, the pools will show."""
     client = wire.connected(address, "clean-up")
     client.subscribe(("#", 0))
     topics = []
-    try:
-        while True:
-            message = client.receive_publish(timeout=SILENCE_S)
-            if message.retain:
-                topics.append(message.topic)
-    except wire.Timeout:
-        client.disconnect()
-        return topics
+    while not is_silent(client):
+        message = client.receive_publish()
+        if message.retain:
+            topics.append(message.topic)
+    client.disconnect()
+    return topics
 
 
 def clear_retained(address):

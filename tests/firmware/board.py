@@ -20,11 +20,12 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
+import fixture  # noqa: E402
 import wire  # noqa: E402
 
 # Generous: they only bound how long a failing test hangs.
-DEADLINE_S = 60
-START_S = 60
+DEADLINE_S = 300
+START_S = 300
 
 # What lwIP may want more of its heap than at the start when nobody is connected: DHCP speaks now and then.
 HEAP_SLACK_BYTES = 128
@@ -34,19 +35,11 @@ class Failure(Exception):
     """What a test found wrong."""
 
 
-def free_ports(count, kind=socket.SOCK_STREAM):
-    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 def free_udp_ports(count):
-    return free_ports(count, socket.SOCK_DGRAM)
+    found = set()
+    while len(found) < count:
+        found.add(fixture.free_port(socket.SOCK_DGRAM))
+    return list(found)
 
 
 def facts(name, variant=""):
@@ -91,12 +84,12 @@ class Board:
     # ---- the emulator ----
 
     def start(self):
-        port = free_ports(1)[0]
+        port = fixture.free_port()
         self.address = ("127.0.0.1", port)
         network = self.network or [
             "-nic", f"user,id=n0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:{self.guest_port}"]
-        command = [*shlex.split(self.facts["emulator"]), "-display", "none", "-monitor", "none", "-serial", "stdio",
-                   "-kernel", str(self.image), *network, *self.extra]
+        command = [*shlex.split(self.facts["emulator"]), "-display", "none", "-monitor", "none", "-parallel", "none",
+                   "-serial", "stdio", "-kernel", str(self.image), *network, *self.extra]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
         self.wait(r"^listening on port", START_S)
@@ -193,6 +186,13 @@ class Board:
             if time.monotonic() > deadline:
                 raise Failure(f"not free again: {wrong}")
             time.sleep(0.2)
+
+    def until(self, condition, words):
+        """Waits until the pools are so."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition(self.pools()):
+            expect(time.monotonic() < deadline, words)
+            time.sleep(0.1)
 
     def symbol(self, name):
         """The address of a variable of the image."""

@@ -9,7 +9,7 @@ class Gdb:
     """Stops the board; it runs on after `go`."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=300)
         self.buffer = b""
         self.socket.sendall(b"+\x03")
         self._answer()

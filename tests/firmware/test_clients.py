@@ -25,7 +25,7 @@ class Peer:
 
     def __init__(self, one, number, count):
         self.number = number
-        self.client = one.client(f"peer-{number}", clean=True, keepalive=60,
+        self.client = one.client(f"peer-{number}", clean=True, keepalive=600,
                                  will=(f"will/{number}", f"peer {number} is gone", 1, False))
         self.sent = collections.Counter()  # by QoS
         self.unacknowledged = set()
@@ -96,13 +96,6 @@ def one_too_many(one):
     one.wait("too-many-2.*too many clients")
 
 
-def until(one, condition, words):
-    """Waits until the pools are so."""
-    deadline = time.monotonic() + board.DEADLINE_S
-    while not condition(one.pools()):
-        board.expect(time.monotonic() < deadline, words)
-
-
 def no_room_at_all(one):
     """Who cannot even be told is refused, too, with a line."""
     since = one.mark()
@@ -111,12 +104,12 @@ def no_room_at_all(one):
     while one.pools()["connections without room"] == 0:
         mute.append(one.open())
         used += 1
-        until(one, lambda pools: pools["connections"][0] == used or pools["connections without room"] == 1,
-              "a connection was neither taken nor refused")
+        one.until(lambda pools: pools["connections"][0] == used or pools["connections without room"] == 1,
+                  "a connection was neither taken nor refused")
     one.wait("^Connection refused: there is no room for another one", since=since)
     for client in mute:
         client.cut()
-    until(one, lambda pools: pools["connections"][0] == start, "connections that only waited are still there")
+    one.until(lambda pools: pools["connections"][0] == start, "connections that only waited are still there")
 
 
 def turn(peers, selector, chance, rate, seconds):

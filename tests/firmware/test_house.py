@@ -35,7 +35,7 @@ def residents(one):
     clients = []
     for number in range(CLIENTS):
         will = (f"gone/{number}", f"client {number} is gone".encode(), 1, False)
-        client = one.client(f"resident-{number}", clean=number % 2 == 0, keepalive=60, will=will)
+        client = one.client(f"resident-{number}", clean=number % 2 == 0, keepalive=600, will=will)
         codes = client.subscribe(*filters(FILTERS, number))
         board.expect(codes == [1, 0, 1], f"subscribing gave {codes}")
         clients.append(client)

@@ -8,7 +8,7 @@ import sys
 
 import board
 
-DEADLINE_S = 300
+DEADLINE_S = 600
 
 
 def mosquitto(one):

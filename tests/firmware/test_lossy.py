@@ -10,7 +10,7 @@ import board
 import relay
 import wire
 
-DEADLINE_S = 240
+DEADLINE_S = 600
 
 
 def main():

@@ -6,21 +6,22 @@ The port keeps so much free that it hardly ever happens by itself. So the debugg
 """
 
 import sys
-import time
 
 import board
+import fixture
 import gdb
 
 MESSAGES = 5
 
 
 def main(name):
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with board.Board(name, extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
         publisher, subscriber = one.client("publisher"), one.client("subscriber")
         subscriber.subscribe(("short/#", 1))
         publisher.ping()
         free_list = one.symbol("memp_tab_TCP_SEG")
+        one.until(lambda pools: pools["TCP segments"][0] == 0, "what was said is never acknowledged")
 
         stopped = gdb.Gdb(port)
         segments = stopped.read(free_list, 4)
@@ -29,9 +30,7 @@ def main(name):
         stopped.go()
         for number in range(MESSAGES):
             publisher.publish(f"short/{number}", f"{number}".encode() * 100, 0)
-        deadline = time.monotonic() + board.DEADLINE_S
-        while one.pools()["writes tried again"] == 0:
-            board.expect(time.monotonic() < deadline, "lwIP never said that it had no memory")
+        one.until(lambda pools: pools["writes tried again"] > 0, "lwIP never said that it had no memory")
         subscriber.socket.setblocking(False)
         try:
             board.expect(not subscriber.socket.recv(1), "something was sent without a segment")

@@ -13,9 +13,11 @@ import tempfile
 import time
 
 import board
+import fixture
 import gdb
 
 IDLE_INSTRUCTIONS_MAX = 20000
+SHORT_SLEEPS, SHORT_S = 300, 0.01
 PINGS = 50
 SCRATCH = "midge_stack_start"  # the stack's lowest words, which the test never reaches
 SYSTICK_CONTROL = 0xE000E010
@@ -35,7 +37,7 @@ def stop_clock(one, port):
 
 def frames_are_enough(name):
     """Each frame ends a sleep, not only the first one."""
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with board.Board(name, extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
         client = one.client("sleeper")
         stop_clock(one, port)
@@ -57,7 +59,8 @@ def sleeps(name, plugin):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "counts"
         with board.Board(name, extra=["-plugin", f"{plugin},out={path}"]) as one:
-            time.sleep(3)
+            for _ in range(SHORT_SLEEPS):  # one long one could be over before the board had its turn
+                time.sleep(SHORT_S)
             tick = one.symbol("midge_cortex_m_tick") & ~1
         counts = {int(address): int(count) for address, count in map(str.split, path.read_text(encoding="ascii").splitlines())}
     each = sum(counts.values()) // counts[tick]

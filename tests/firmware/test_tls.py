@@ -188,7 +188,7 @@ def paho(one, keys):
             ways.append(["--tls", f"localhost:{one.address[1]}", keys / "authority.pem"])
         for way in ways:
             done = subprocess.run([program, f"{one.address[0]}:{one.address[1]}", "--small", "--only", PAHO_CASES, *way],
-                                  capture_output=True, text=True, timeout=300, check=False)
+                                  capture_output=True, text=True, timeout=600, check=False)
             print(done.stdout, done.stderr, sep="")
             board.expect(done.returncode == 0, f"{program} {way[0]} ended with {done.returncode}")
 

@@ -14,7 +14,7 @@ import threading
 
 import wire
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 HOST, PORT = wire.parse_address(sys.argv[1])
 SMALL = "--small" in sys.argv
 REFERENCE = "INTEROP_REFERENCE" in os.environ

@@ -7,7 +7,7 @@
 
 const mqtt = require("mqtt");
 
-const DEADLINE_MS = 60000;
+const DEADLINE_MS = 300000;
 const [host, port] = process.argv[2].split(":");
 const small = process.argv.includes("--small");
 const reference = "INTEROP_REFERENCE" in process.env;

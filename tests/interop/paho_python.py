@@ -10,7 +10,7 @@ import paho.mqtt.client as mqtt
 
 import wire
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 HOST, PORT = wire.parse_address(sys.argv[1])
 SMALL = "--small" in sys.argv
 REFERENCE = "INTEROP_REFERENCE" in os.environ

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Seconds until something that has to happen is taken for lost. */
-#define DEADLINE_S 120
+#define DEADLINE_S 300
 
 struct settings {
     char uri[128];

@@ -13,7 +13,7 @@ CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, U
     DISCONNECT = range(1, 15)
 
 # Generous: it only bounds how long a failing test hangs.
-DEADLINE_S = 60
+DEADLINE_S = 300
 
 Packet = collections.namedtuple("Packet", "type flags body")
 Message = collections.namedtuple("Message", "topic payload qos retain dup packet_id")

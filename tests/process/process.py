@@ -4,7 +4,7 @@ import re
 import subprocess
 import threading
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 
 
 class Process:

@@ -13,6 +13,7 @@ import termios
 import time
 
 import case
+import fixture
 import wire
 from case import OPTIONS, Case, wait_until
 from process import DEADLINE_S
@@ -82,9 +83,7 @@ class TestListeners(Case):
 
     def test_port_and_bind_address(self):
         for bound in ("127.0.0.1", "127.0.0.2"):
-            with socket.socket() as free:
-                free.bind((bound, 0))
-                port = free.getsockname()[1]
+            port = fixture.free_port()
             self.start(f"port {port}", f"bind_address {bound}", listener=None)
             self.midge.wait_log(f"listening on {bound} port {port}$")
             self.assertEqual(1, len(self.ports()))
@@ -392,24 +391,23 @@ class TestSockets(Case):
 
     def test_close_timeout(self):
         """A client that has said DISCONNECT gets the answers that are due to it, if it takes them in time."""
-        self.start("close_timeout 100ms")
-        other, silent = self.client("other"), wire.Client(self.midge.address(), receive_buffer=4096)
-        self.addCleanup(silent.socket.close)
-        silent.connect("silent")
-        with other_end(self.midge, silent) as end:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-            before, unsent = -1, 0
-            while before != unsent or select.select([], [end], [], 0)[1]:  # until the kernel takes no more
-                silent.send(wire.packet(wire.PINGREQ, 0) * 200)
-                other.ping()
-                other.ping()
-                before, unsent = unsent, fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4))
-            silent.send(wire.packet(wire.DISCONNECT, 0))
-            self.midge.wait_log("Client silent .* disconnected: client sent DISCONNECT")
-            clock = self.start_clock()
-            self.assertEqual(TCP_ESTABLISHED, end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
-            self.assertEqual([], clock.expect_close())
-            self.assertNotEqual(TCP_ESTABLISHED, end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
+        for timeout, waits in (("1h", True), ("100ms", False)):
+            self.start(f"close_timeout {timeout}")
+            other, silent = self.client("other"), wire.Client(self.midge.address(), receive_buffer=4096)
+            self.addCleanup(silent.socket.close)
+            silent.connect("silent")
+            with other_end(self.midge, silent) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+                before, unsent = -1, 0
+                while before != unsent or select.select([], [end], [], 0)[1]:  # until the kernel takes no more
+                    silent.send(wire.packet(wire.PINGREQ, 0) * 200)
+                    other.ping()
+                    other.ping()
+                    before, unsent = unsent, fcntl.ioctl(end, termios.TIOCOUTQ, bytes(4))
+                silent.send(wire.packet(wire.DISCONNECT, 0))
+                self.midge.wait_log("Client silent .* disconnected: client sent DISCONNECT")
+                self.assertEqual([], self.start_clock().expect_close())
+                self.assertEqual(waits, end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED)
 
     def test_reset_is_a_lost_connection(self):
         self.start()

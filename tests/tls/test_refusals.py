@@ -134,7 +134,7 @@ class TestHandshakes(Case):
 
     def test_stalled_handshakes(self):
         """Handshakes that end anywhere, by the hundred: others go on, and time ends them."""
-        self.start(*self.certificate(), "connect_timeout 3s")
+        self.start(*self.certificate(), "connect_timeout 10s")
         self.connected("first").disconnect()
         before = self.settled(0)
         pair = Pair(self.plain).start()
@@ -159,7 +159,7 @@ class TestHandshakes(Case):
         seed = int(os.environ.get("MIDGE_SEED", "0")) or random.randrange(1, 1 << 32)
         print(f"damaged handshakes with seed {seed} (MIDGE_SEED)")
         generator = random.Random(seed)
-        self.start(*self.mutual(), "connect_timeout 2s")
+        self.start(*self.mutual(), "connect_timeout 10s")
         self.connected("first", self.pki.context(self.pki.client)).disconnect()
         before = self.settled(0)
         hello = self.hello()
