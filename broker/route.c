@@ -48,7 +48,7 @@ static void find_targets(struct midge *b, struct midge_publication *p)
 {
     if (++b->match_stamp == 0) {
         /* The stamp went round: forget those of four billion messages ago. */
-        for (midge_index i = midge_table_next(&b->session_table, 0); i != 0; i = midge_table_next(&b->session_table, i)) {
+        for (midge_index i = 1; i <= b->sessions.touched; i++) {
             midge_session_at(b, i)->match_stamp = 0;
         }
         b->match_stamp = 1;
