@@ -34,7 +34,7 @@ static bool watch(int epoll, int operation, int fd, uint32_t events, uint64_t ta
     return epoll_ctl(epoll, operation, fd, &interest) == 0;
 }
 
-bool midge_loop_open(struct midge_loop *loop)
+bool midge_loop_take_signals(struct midge_loop *loop)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -47,9 +47,14 @@ bool midge_loop_open(struct midge_loop *loop)
         return false;
     }
     loop->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return loop->signals >= 0;
+}
+
+bool midge_loop_open(struct midge_loop *loop)
+{
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop->transport.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->signals < 0 || loop->reserve < 0 || loop->transport.epoll < 0 ||
+    if (loop->reserve < 0 || loop->transport.epoll < 0 ||
         !watch(loop->transport.epoll, EPOLL_CTL_ADD, loop->signals, EPOLLIN, SIGNAL_TAG) ||
         !midge_hasher_start(&loop->gate->logins.hasher) ||
         !watch(loop->transport.epoll, EPOLL_CTL_ADD, loop->gate->logins.hasher.finished, EPOLLIN, HASHER_TAG)) {

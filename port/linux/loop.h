@@ -23,7 +23,10 @@ struct midge_loop {
     void *context;
 };
 
-/* Prepares everything that can fail: epoll, signals, listeners. broker, gate, listeners, reload, context and the memory of the
+/* From now on signals wait until the loop reads them. Returns false, with the error number in errno, where that fails. */
+bool midge_loop_take_signals(struct midge_loop *loop);
+
+/* Prepares everything else that can fail: epoll, listeners. broker, gate, listeners, reload, context and the memory of the
  * transport are set. Returns false, with the error number in errno, where it does. */
 bool midge_loop_open(struct midge_loop *loop);
 

@@ -432,6 +432,10 @@ static int run(const struct midge_settings *settings)
     loop->listeners = &process.listeners;
     loop->reload = reload;
     midge_notify_open();
+    /* Before the file, since whoever has read it may send one. */
+    if (!midge_loop_take_signals(loop)) {
+        return fail("cannot take signals: %s", strerror(errno));
+    }
     if (write_pid_file(settings->pid_path) != EXIT_SUCCESS || become_user(settings) != EXIT_SUCCESS) {
         return EXIT_FAILURE;
     }

@@ -1,5 +1,6 @@
 """What each option of a configuration does to the running program, and what SIGHUP changes."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -183,6 +184,29 @@ class TestReports(Case):
         self.midge.signal(signal.SIGTERM)
         self.assertEqual(0, self.midge.end())
         self.assertFalse(pid.exists())
+
+    def test_signal_of_who_has_just_read_the_pid_file(self):
+        """It is not lost, and harms nobody: here the file is a pipe that is full, in which the number cannot be written yet."""
+        pid = self.folder / "midge.pid"
+        os.mkfifo(pid)
+        end = os.open(pid, os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, end)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(end, bytes(4096))
+        self.start(f"pid_file {pid}")
+
+        def opened():
+            with contextlib.suppress(OSError):  # they come and go
+                return any(link.readlink() == pid for link in pathlib.Path(f"/proc/{self.midge.process.pid}/fd").iterdir())
+            return False
+
+        wait_until(opened)
+        self.midge.signal(signal.SIGHUP)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.read(end, 65536)
+        self.midge.wait_log("Reload: the configuration was read again")
 
     def test_log_dest_file_and_timestamps(self):
         log = self.folder / "midge.log"
