@@ -204,11 +204,13 @@ static uint64_t advance(struct midge_loop *loop)
 {
     uint64_t now_ms = midge_loop_clock_ms();
     loop->transport.now_ms = now_ms;
+    /* Before the timers: who has sent more than may pass at once is not silent. */
+    uint64_t next_ms = midge_transport_resume(&loop->transport);
     loop->timer_ms = midge_advance(loop->broker, now_ms);
-    uint64_t next_ms = earlier(loop->timer_ms, midge_sys_turn(&loop->sys, loop->broker, now_ms));
+    next_ms = earlier(next_ms, loop->timer_ms);
+    next_ms = earlier(next_ms, midge_sys_turn(&loop->sys, loop->broker, now_ms));
     midge_logger_publish(loop->broker);
     next_ms = earlier(next_ms, midge_gate_turn(loop->gate, now_ms));
-    next_ms = earlier(next_ms, midge_transport_resume(&loop->transport));
     (void)midge_transport_expire(&loop->transport);
     if (midge_transport_events(&loop->transport)) {
         next_ms = now_ms; /* what was done may have set timers that midge_advance has not seen */

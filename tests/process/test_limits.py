@@ -387,6 +387,22 @@ class TestOverflow(Case):
                                    ".*assembly_timeout")
 
 
+class TestRates(Case):
+    def test_input_that_waited_while_midge_stood_still(self):
+        """Who sent more than may pass at once is not silent, however long nobody read it."""
+        self.start("max_byte_rate 1000")
+        receiver, sender = self.client("receiver"), self.raw()
+        receiver.subscribe(("t", 0))
+        burst = b"".join(wire.publish_packet("t", f"{number:095}") for number in range(30))
+        sender.send(wire.connect_packet("sender", keepalive=1) + burst)
+        self.assertEqual(0, int(receiver.receive_publish().payload))
+        receiver.ping()  # the turn in which the sender has come is over
+        self.midge.signal(signal.SIGSTOP)
+        time.sleep(4)
+        self.midge.signal(signal.SIGCONT)
+        self.assertEqual(list(range(1, 30)), [int(receiver.receive_publish().payload) for _ in range(29)])
+
+
 class TestPools(Case):
     """What happens when a pool has run out: who is told what, and which options the log names."""
 
