@@ -8,6 +8,7 @@
 The user network's forwarded port has a backlog of 1, so clients connect one after another: `client` waits for the CONNACK.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -15,17 +16,20 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 import fixture  # noqa: E402
+import frames  # noqa: E402
 import wire  # noqa: E402
 
 # Generous: they only bound how long a failing test hangs.
 DEADLINE_S = 300
 START_S = 300
+TELL_S = 10
 
 # What lwIP may want more of its heap than at the start when nobody is connected: DHCP speaks now and then.
 HEAP_SLACK_BYTES = 128
@@ -66,6 +70,7 @@ class Board:
         self.changed = threading.Condition()
         self.process = None
         self.address = None
+        self.scope = None
         self.idle = {}  # the pools at the start: buffers may be in an Ethernet ring, mDNS keeps what it says
 
     def __enter__(self):
@@ -78,16 +83,33 @@ class Board:
 
     def __exit__(self, kind, error, _):
         if error is not None:
-            print(f"---- console of {self.name} ----", *self.lines[-60:], sep="\n", file=sys.stderr)
+            self.tell()
         self.stop()
+
+    def tell(self):
+        """What there is to find out why a test has failed."""
+        if self.process and self.process.poll() is None and self.image.stem == "midge":
+            since = self.mark()
+            with contextlib.suppress(Failure, OSError):
+                self.say("p")
+                self.wait("^end of pools", TELL_S, since)
+        print(f"---- console of {self.name} ----", *self.lines[-120:], "---- frames ----", *self.frames(200), sep="\n",
+              file=sys.stderr)
+
+    def frames(self, last):
+        """The last frames on the user network's wire, in words."""
+        return frames.told(self.wire, last) if self.scope else []
 
     # ---- the emulator ----
 
     def start(self):
         port = fixture.free_port()
         self.address = ("127.0.0.1", port)
+        self.scope = tempfile.TemporaryDirectory()
+        self.wire = pathlib.Path(self.scope.name) / "frames"
         network = self.network or [
-            "-nic", f"user,id=n0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:{self.guest_port}"]
+            "-nic", f"user,id=n0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:{self.guest_port}",
+            "-object", f"filter-dump,id=dump,netdev=n0,file={self.wire},maxlen={frames.KEPT_BYTES}"]
         command = [*shlex.split(self.facts["emulator"]), "-display", "none", "-monitor", "none", "-parallel", "none",
                    "-serial", "stdio", "-kernel", str(self.image), *network, *self.extra]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -106,6 +128,8 @@ class Board:
                 self.process.wait()
         if self.process:
             self.process.stdin.close()
+        if self.scope:
+            self.scope.cleanup()
 
     def _read(self):
         stream = self.process.stdout

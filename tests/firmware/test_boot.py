@@ -40,6 +40,8 @@ def says_who_comes_and_goes(name):
         one.wait("^Client runaway", since=since)
         one.wait("refused with return code 2", since=since)
         one.settled()
+        board.expect(any(re.search(r"10\.0\.2\.2:\d+ > 10\.0\.2\.15:1883 SYN ", line) for line in one.frames(1000)),
+                     "the frames do not show that anybody came")
         said = [line for line in one.lines[since:] if "client" in line.lower()]
         peer = r"10\.0\.2\.2:\d+"
         for pattern in (rf"^New client connected from {peer} as guest \(new session, keep alive 60 s\)\.$",

@@ -7,6 +7,7 @@ import argparse
 import pathlib
 import socket
 import subprocess
+import tempfile
 import threading
 
 import board
@@ -31,13 +32,23 @@ class Sealed(wire.Client):
         self.timeout, self.buffer, self.next_id, self.held = wire.DEADLINE_S, bytearray(), 1, wire.collections.deque()
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(self.timeout)
-        command = ["openssl", "s_client", "-quiet", "-connect", f"{address[0]}:{address[1]}", *arguments]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+        command = ["openssl", "s_client", "-quiet", "-state", "-connect", f"{address[0]}:{address[1]}", *arguments]
+        self.said = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=self.said)
         theirs.close()
+
+    def receive(self, timeout=None):
+        try:
+            return super().receive(timeout)
+        except wire.Timeout as error:
+            self.said.seek(0)
+            ended = self.process.poll()
+            raise wire.Timeout(f"{error}; {self.process.args}, status {ended}, said: {self.said.read().decode()}") from error
 
     def cut(self):
         self.process.kill()
         self.process.wait()
+        self.said.close()
         super().cut()
 
 
