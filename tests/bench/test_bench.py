@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 import wire  # noqa: E402
 
 OPTIONS = None
-DEADLINE_S = 120
+DEADLINE_S = 600
 SMALL = dict(publishers=1, subscribers=1, subscriptions=1, window=10, messages=50)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-DEADLINE_S = 120
+DEADLINE_S = 600
 ENTERED = "MIDGE_TEST_SYSTEM"  # set where the test runs in namespaces of its own
 
 # What makes the copy the root of a process that has new namespaces, and that process its systemd.
