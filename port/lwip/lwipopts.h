@@ -87,6 +87,10 @@
 /* RFC 6298 asks for a second; lwIP's own 3 are for links slower than Ethernet. */
 #define LWIP_TCP_RTO_TIME 1000
 
+/* A client that comes back from the port that it had before is not let in before TIME-WAIT is over: 5 s instead of two minutes.
+ * First sequence numbers are random, so that what a local network has kept for longer is not taken for the new connection's. */
+#define TCP_MSL 2500u
+
 /* How full the heap is decides who may send (see server.c); what was dropped is shown by the console. */
 #define LWIP_STATS 1
 #define LWIP_STATS_DISPLAY 0

@@ -18,7 +18,7 @@
 /* Kept free for what lwIP has to say by itself: SYN-ACKs, ACKs, FINs, DHCP. */
 #define HEAP_RESERVE 768u
 #define SEGMENT_RESERVE 6u
-#define BUFFER_RESERVE 4u
+#define BUFFER_RESERVE 2u
 
 /* The least that midge_output wants. */
 #define OUTPUT_MIN 16u
@@ -39,7 +39,6 @@ static void forget(struct midge_server_connection *connection)
     midge_disconnected(server->broker, connection->conn);
     if (connection->held) {
         (void)pbuf_free(connection->held);
-        server->holding--;
     }
     server->open--;
     if (!connection->waiting) {
@@ -133,13 +132,22 @@ static bool offer(struct midge_server_connection *connection, struct pbuf *data)
     return data->tot_len == 0;
 }
 
-/* May this connection hold one buffer more? Every other one must still find one, and the stack a few. */
-static bool may_hold(const struct midge_server_connection *connection)
+/* May one buffer more be held? The stack must still find some, and each connection one while its peer may send: what is not
+ * held stays with lwIP, which keeps one refused buffer for each connection and takes no other. */
+static bool may_hold(void)
 {
     const struct stats_mem *pool = lwip_stats.memp[MEMP_PBUF_POOL];
-    uint32_t others = server->open - server->holding - (connection->held ? 0u : 1u);
+    uint32_t wanted = BUFFER_RESERVE;
+    uint32_t i;
 
-    return (uint32_t)(pool->avail - pool->used) + server->buffers_waiting() > BUFFER_RESERVE + others;
+    for (i = 0; i < server->connection_count; i++) {
+        const struct tcp_pcb *pcb = server->connections[i].pcb;
+
+        if (pcb && pcb->rcv_wnd > 0 && !pcb->refused_data) {
+            wanted++;
+        }
+    }
+    return (uint32_t)(pool->avail - pool->used) + server->buffers_waiting() >= wanted;
 }
 
 /* Keeps what the broker did not take, until MIDGE_INPUT_READY; the window stays shut by as much. lwIP would keep it too where
@@ -147,14 +155,13 @@ static bool may_hold(const struct midge_server_connection *connection)
  * So that is only done where buffers are short. */
 static err_t hold(struct midge_server_connection *connection, struct pbuf *data)
 {
-    if (!may_hold(connection)) {
+    if (!may_hold()) {
         return ERR_MEM;
     }
     if (connection->held) {
         pbuf_cat(connection->held, data);
     } else {
         connection->held = data;
-        server->holding++;
     }
     return ERR_OK;
 }
@@ -200,7 +207,6 @@ static void resume(struct midge_server_connection *connection)
         if (connection->held) {
             return;
         }
-        server->holding--;
     } else {
         midge_stream_offer(server, connection, NULL);
     }

@@ -39,7 +39,6 @@ struct midge_server {
 #endif
     uint32_t open;    /* connections in use */
     uint32_t quiet;   /* those of them with nothing under way */
-    uint32_t holding; /* those with held input */
     uint32_t refused; /* transport connections for which there was no entry */
     uint32_t retried; /* writes for which lwIP had no memory at first */
     bool retry;       /* something waits for lwIP's memory, or for its turn: try again with each turn */

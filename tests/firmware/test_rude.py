@@ -13,6 +13,9 @@ import wire
 
 ROUNDS = 60
 
+# Of the header of IP, and of TCP.
+TCP, FIN, RST = 6, 1, 4
+
 
 def healthy_pair(one, rounds=ROUNDS):
     """A publisher and a subscriber to whom all that happens must not matter."""
@@ -72,6 +75,64 @@ def stalled_senders(name):
         board.stack_headroom(one.settled())
 
 
+def dribble(client, count):
+    """One segment for each of these small packets, and so a buffer of the board each."""
+    for _ in range(count):
+        client.send(wire.packet(wire.PINGREQ, 0, b""))
+        time.sleep(0.001)
+
+
+def dribblers(name):
+    """Small packets of senders that wait take whole buffers: however many come, the others still find one."""
+    with board.Board(name) as one:
+        slow = [one.client(f"slow-{i}", receive_buffer=2048) for i in range(2)]
+        for client in slow:
+            client.subscribe(("flood", 1))
+        stalled = [one.client(f"stalled-{i}") for i in range(12)]
+        send_until_blocked(stalled[0])
+        for client in stalled[1:]:
+            client.send(wire.publish_packet("flood", b"f" * 40, 1, 1))
+        for _ in range(4):
+            for client in stalled[1:]:
+                dribble(client, 10)
+        used, _, capacity = one.pools()["receive buffers"]
+        print(f"{used} of {capacity} buffers used")
+        board.expect(one.pools()["frames lost"] == 0, "there was no buffer for a frame")
+        healthy_pair(one)
+        for client in stalled + slow:
+            client.reset()
+        board.stack_headroom(one.settled())
+
+
+def refused_without_a_reset(name):
+    """Who is refused and still speaks gets his CONNACK and the end of the stream, never a RST, which could overtake them."""
+    with relay.Relay(0) as wires:
+        with board.Board(name, network=wires.board_network()) as one:
+            one.address = ("127.0.0.1", wires.forwarded)
+            refused = one.open()
+            board.expect(refused.connect("", clean=False) == (0, 2), "a client without an identifier was not refused")
+            refused.expect_close()
+            refused.send(wire.publish_packet("late", b"l" * 100))
+            refused.cut()
+            one.settled()
+            flags = [frame[47] for frame in wires.said if frame[23] == TCP]
+            board.expect(any(flag & FIN for flag in flags), "the board never ended the connection")
+            board.expect(not any(flag & RST for flag in flags), "the board sent a RST")
+
+
+def comes_back(name):
+    """A client whose connection the board has closed comes back from the same port."""
+    port = board.free_ports(1)[0]
+    with board.Board(name) as one:
+        for _ in range(2):
+            client = one.open(port=port)
+            client.connect("regular")
+            client.send(wire.packet(wire.DISCONNECT, 0, b""))
+            client.expect_close()
+            client.cut()
+        one.settled()
+
+
 def half_sent(name):
     """Packets that end in the middle, at each of their bytes; and the CONNECT that never ends."""
     whole = wire.publish_packet("half", b"p" * 1200, 1, 7)
@@ -122,7 +183,9 @@ def vanishes(name):
             one.settled()
 
 
-CASES = {case.__name__: case for case in (slow_readers, stalled_senders, half_sent, refuses_what_is_too_large, vanishes)}
+CASES = {case.__name__: case for case in (
+    slow_readers, stalled_senders, dribblers, half_sent, refuses_what_is_too_large, refused_without_a_reset, comes_back,
+    vanishes)}
 
 
 def main(name, cases):

@@ -84,9 +84,10 @@ def subscribe_packet(packet_id, filters):
 
 class Client:
     """One connection, to a pair of host and port or to the path of a Unix socket. `receive_buffer` asks for a small SO_RCVBUF,
-    for a reader that is to be slow; `source` is the address that the client has, where the host has several."""
+    for a reader that is to be slow; `source` is the address that the client has, where the host has several, `port` its
+    port."""
 
-    def __init__(self, address, receive_buffer=None, timeout=DEADLINE_S, source=None):
+    def __init__(self, address, receive_buffer=None, timeout=DEADLINE_S, source=None, port=0):
         self.timeout = timeout
         self.buffer = bytearray()
         self.next_id = 1
@@ -96,8 +97,9 @@ class Client:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
-        if source:
-            self.socket.bind((source, 0))
+        if source or port:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind((source or "", port))
         self.socket.connect(address)
         if not isinstance(address, str):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
