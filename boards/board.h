@@ -70,6 +70,9 @@ void midge_board_watchdog_feed(void);
 /* Starts again from the reset vector. */
 _Noreturn void midge_board_restart(void);
 
+/* Why it has started, in words. */
+const char *midge_board_start_reason(void);
+
 /* The painted stack: its size, and how much of it was never touched. */
 uint32_t midge_board_stack_size(void);
 uint32_t midge_board_stack_untouched(void);

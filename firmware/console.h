@@ -14,7 +14,8 @@ void midge_console_say(const char *words);
 /* Hands characters to the transmitter as far as it takes them. Returns true while some are left. */
 bool midge_console_turn(void);
 
-/* Waits until all is with the transmitter: only at the start, before there is anybody to keep waiting. */
+/* Waits until all is with the transmitter: only at the start, before there is anybody to keep waiting, and for a
+ * report that somebody has asked for. */
 void midge_console_flush(void);
 
 #endif

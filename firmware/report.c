@@ -35,6 +35,10 @@ void midge_report_start(const struct midge_limits *limits)
     midge_text_add(&text, "Midge " MIDGE_VERSION " on ");
     midge_text_add(&text, midge_board_name);
     midge_console_line(&text);
+    midge_text_start(&text, bytes, sizeof bytes);
+    midge_text_add(&text, "start: ");
+    midge_text_add(&text, midge_board_start_reason());
+    midge_console_line(&text);
     for (i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
         row = midge_memory_row(limits, (enum midge_memory_id)i);
         midge_text_start(&text, bytes, sizeof bytes);

@@ -1,4 +1,4 @@
-/* While the board runs: the tick, sleep and wake, restart. */
+/* While the board runs: the tick, sleep and wake. */
 #include "cortex_m.h"
 
 #include "board.h"
@@ -10,8 +10,6 @@
 #define NVIC_DISABLE(n) MIDGE_REGISTER(0xE000E180u + 4u * (n))
 #define NVIC_CLEAR_PENDING(n) MIDGE_REGISTER(0xE000E280u + 4u * (n))
 #define SCB_ICSR MIDGE_REGISTER(0xE000ED04u)
-#define SCB_AIRCR MIDGE_REGISTER(0xE000ED0Cu)
-#define AIRCR_RESET 0x05FA0004u
 
 /* lwIP's shortest timer is 250 ms and MQTT counts in seconds: waking a hundred times a second is often enough. */
 #define TICK_MS 10u
@@ -89,12 +87,4 @@ void midge_board_sleep(void)
         __asm volatile("dsb\n wfi" ::: "memory");
     }
     __asm volatile("cpsie i\n isb" ::: "memory");
-}
-
-_Noreturn void midge_board_restart(void)
-{
-    SCB_AIRCR = AIRCR_RESET;
-    for (;;) {
-        __asm volatile("wfi");
-    }
 }

@@ -1,5 +1,5 @@
 /*
- * From the reset vector to main: the vector table, the memory, the painted stack.
+ * From the reset vector to main: the vector table, the memory, the painted stack; and back to the reset vector.
  *
  * The stack lies at the very start of the RAM, so that an overflow faults below the RAM's first address instead of growing
  * into the data.
@@ -8,7 +8,14 @@
 
 #include "board.h"
 
+#define SCB_AIRCR MIDGE_REGISTER(0xE000ED0Cu)
+#define AIRCR_RESET 0x05FA0004u
+
 #define PAINT 0xC5C5C5C5u
+
+/* What a run leaves in the RAM, for the next one to know how it ended. After power-on there is neither. */
+#define RUNNING 0x4D696467u
+#define RESTARTING 0x65526573u
 
 typedef void (*vector)(void);
 
@@ -24,6 +31,8 @@ void midge_cortex_m_wake(void);
 int main(void);
 
 static uint64_t ram_hash __attribute__((section(".noinit")));
+static volatile uint32_t this_run __attribute__((section(".noinit")));
+static uint32_t last_run __attribute__((section(".noinit")));
 
 __attribute__((section(".vectors"), used)) static const vector vectors[16 + BOARD_INTERRUPTS] = {
     (vector)midge_stack_end,
@@ -56,8 +65,28 @@ void midge_cortex_m_reset(void)
         *word = 0;
     }
     ram_hash = hash;
+    last_run = this_run;
+    this_run = RUNNING;
     (void)main();
     midge_board_restart();
+}
+
+_Noreturn void midge_board_restart(void)
+{
+    this_run = RESTARTING;
+    __asm volatile("dsb" ::: "memory");
+    SCB_AIRCR = AIRCR_RESET;
+    for (;;) {
+        __asm volatile("wfi");
+    }
+}
+
+const char *midge_board_start_reason(void)
+{
+    if (last_run == RUNNING) {
+        return "reset from outside or by the watchdog";
+    }
+    return last_run == RESTARTING ? "restarted by the program" : "power on";
 }
 
 uint64_t midge_cortex_m_ram_hash(void)

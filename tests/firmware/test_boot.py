@@ -20,6 +20,7 @@ HARD_FAULT, UNDEFINED_INSTRUCTION, ESCALATED = 3, 1 << 16, 1 << 30
 def says_what_it_is(name):
     with board.Board(name) as one:
         one.wait(f"^Midge [0-9.]+ on {name}$")
+        one.wait("^start: power on$")
         one.wait(r"^  broker: 1 of \d+ bytes$")
         one.wait(r"^  blocks: \d+ of \d+ bytes$")
         one.wait(r"^  together \d+ bytes, stack \d+ bytes$")
@@ -86,6 +87,8 @@ def run_scratch(name, instruction, registers=None):
         stopped.go()
         one.wait("^listening on port", since=since)
         one.client("afterwards").disconnect()
+        fault = any(line.startswith("fault:") for line in one.lines[since:])
+        one.wait("^start: restarted by the program$" if fault else "^start: reset from outside or by the watchdog$", since=since)
         return [line for line in one.lines[since:] if line.startswith("fault:")], scratch
 
 
