@@ -439,7 +439,8 @@ void midge_disconnected(struct midge *broker, struct midge_handle conn);
 void midge_authenticated(struct midge *broker, struct midge_handle conn, enum midge_verdict verdict, uint32_t who);
 
 /* Publishes a message of the port's own, such as $SYS. Never waits: subscribers without room lose it by their policy, and where
- * there is no room at all it is dropped and counted. Returns false then, or where `topic` is not a valid topic name. */
+ * there is no room at all it is dropped and counted. Returns false then, or where `topic` is not a valid topic name, or takes
+ * more than half of limits.scratch_size: as with clients, a replay could not put it together. */
 bool midge_publish(struct midge *broker, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain);
 
 enum midge_event_type {

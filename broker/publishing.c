@@ -102,7 +102,8 @@ bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct 
         .body_size = 2 + topic.size + parts[2].size + payload.size,
         .drop_reason = MIDGE_INTERNAL_DROPPED,
     };
-    if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE) {
+    if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE ||
+        topic.size > b->scratch.size / 2) {
         return false;
     }
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];

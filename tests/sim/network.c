@@ -341,7 +341,8 @@ void network_publish(struct world *w, uint32_t message)
     const char *topic = w->topics.topic[m->topic];
     message_payload(w, message, payload);
     TRACE(w, "the port publishes %s", say_message(w, message));
-    bool valid = w->topics.topic_levels[m->topic] <= w->scenario.config.limits.topic_levels;
+    const struct midge_limits *limits = &w->scenario.config.limits;
+    bool valid = w->topics.topic_levels[m->topic] <= limits->topic_levels && strlen(topic) <= limits->scratch_size / 2;
     oracle_call(w, NULL);
     if (valid) {
         oracle_publish(w, message);

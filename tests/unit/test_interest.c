@@ -264,6 +264,9 @@ static void a_long_topic_under_a_long_filter(void **state)
     fixture_retain(w.b, topic, "text");
     add(&w, filter, 1);
     assert_int_equal(replay_all(&w), 1);
+    const char *longer = "a topic/that is longer/than what the first/block holds/xy"; /* its replay would find no room */
+    assert_false(midge_publish(w.b, fixture_view(longer), fixture_view("text"), 1, true));
+    assert_int_equal(w.b->retained.count, 1);
     midge_interest_clear(w.b, w.s);
     fixture_retain(w.b, topic, "");
     fixture_end(w.b);
