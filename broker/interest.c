@@ -147,6 +147,18 @@ static bool is_due(struct midge *b, const struct midge_session *s, const struct 
     return topic != NULL && midge_allowed(b, s->who, MIDGE_READ, &view);
 }
 
+/* Puts a retained message into the window, if it may. */
+static enum midge_replay send_retained(struct midge *b, struct midge_session *s, const struct midge_subscription *sub,
+                                       midge_index message)
+{
+    uint32_t published = midge_message_at(&b->store, message)->flags & MIDGE_MESSAGE_QOS;
+    uint8_t qos = (uint8_t)midge_min(published, sub->state & MIDGE_SUBSCRIPTION_QOS);
+    if (qos > 0 && !midge_window_open(b, s)) {
+        return MIDGE_REPLAY_BLOCKED;
+    }
+    return midge_window_add_retained(b, s, message, qos) ? MIDGE_REPLAY_ADDED : MIDGE_REPLAY_STARVED;
+}
+
 /* Walks on for the first subscription until a message is due. */
 static enum midge_replay walk_first(struct midge *b, struct midge_session *s, struct midge_view filter, uint32_t *steps)
 {
@@ -159,19 +171,14 @@ static enum midge_replay walk_first(struct midge *b, struct midge_session *s, st
             return MIDGE_REPLAY_NONE;
         }
         const struct midge_topic_node *n = midge_topic_node_at(&b->retained, node);
-        if (matches && is_due(b, s, sub, n)) {
-            uint32_t published = midge_message_at(&b->store, n->message)->flags & MIDGE_MESSAGE_QOS;
-            uint8_t qos = (uint8_t)midge_min(published, sub->state & MIDGE_SUBSCRIPTION_QOS);
-            if (qos > 0 && !midge_window_open(b, s)) {
-                return MIDGE_REPLAY_BLOCKED;
-            }
-            if (!midge_window_add_retained(b, s, n->message, qos)) {
-                return MIDGE_REPLAY_STARVED;
-            }
-            set_cursor(b, s, node);
-            return MIDGE_REPLAY_ADDED;
+        enum midge_replay result = matches && is_due(b, s, sub, n) ? send_retained(b, s, sub, n->message) : MIDGE_REPLAY_NONE;
+        if (result > MIDGE_REPLAY_ADDED) {
+            return result;
         }
         set_cursor(b, s, node);
+        if (result == MIDGE_REPLAY_ADDED) {
+            return result;
+        }
     }
     return MIDGE_REPLAY_STEPS;
 }

@@ -25,10 +25,12 @@ static uint32_t character_size(const uint8_t *bytes, size_t size)
 struct contents {
     uint32_t slashes;
     bool wildcards;
+    bool misplaced; /* one of them is not a level of its own, or a # not the last one */
 };
 
 static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct contents *contents)
 {
+    const uint8_t *first = bytes;
     const uint8_t *end = bytes + size;
     *contents = (struct contents){0};
     while (bytes < end) {
@@ -49,7 +51,12 @@ static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct conten
             return MIDGE_NUL_CHARACTER;
         }
         contents->slashes += c == '/' ? 1 : 0;
-        contents->wildcards = contents->wildcards || c == '+' || c == '#';
+        if (c == '+' || c == '#') {
+            bool starts = bytes == first + 1 || bytes[-2] == '/';
+            bool ends = bytes == end || (c == '+' && *bytes == '/');
+            contents->wildcards = true;
+            contents->misplaced = contents->misplaced || !starts || !ends;
+        }
     }
     return MIDGE_NONE;
 }
@@ -58,21 +65,6 @@ enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size)
 {
     struct contents contents;
     return scan(bytes, size, &contents);
-}
-
-/* Whether each wildcard of a filter is a level of its own, and # the last one. */
-static bool wildcards_stand_alone(const uint8_t *bytes, uint32_t size)
-{
-    for (uint32_t i = 0; i < size; i++) {
-        if (bytes[i] == '+' || bytes[i] == '#') {
-            bool starts = i == 0 || bytes[i - 1] == '/';
-            bool ends = i + 1 == size || (bytes[i] == '+' && bytes[i + 1] == '/');
-            if (!starts || !ends) {
-                return false;
-            }
-        }
-    }
-    return true;
 }
 
 /* Topics and filters differ in wildcards only. */
@@ -89,7 +81,7 @@ static enum midge_reason check(const uint8_t *bytes, uint32_t size, uint32_t lev
     if (contents.wildcards && !filter) {
         return MIDGE_TOPIC_WILDCARD;
     }
-    if (contents.wildcards && !wildcards_stand_alone(bytes, size)) {
+    if (contents.misplaced) {
         return MIDGE_FILTER_WILDCARD;
     }
     return contents.slashes >= levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
