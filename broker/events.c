@@ -25,21 +25,16 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
     while (b->events.head != 0) {
         midge_index index = b->events.head;
         struct midge_connection *c = midge_connection_at(b, index);
-        /* The types are in the order of the bits. */
-        uint32_t type = 0;
-        while (c->events != 0 && (c->events >> type & 1) == 0) {
-            type++;
-        }
-        bool found = c->events != 0;
-        event->type = (enum midge_event_type)type;
-        event->conn = (struct midge_handle){.index = index, .generation = c->generation};
-        c->events &= (uint8_t) ~(1u << type);
+        uint8_t due = c->events & (uint8_t)-c->events; /* the lowest bit */
+        c->events ^= due;
         if (c->events == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
             midge_list_take(&b->connections, &b->events, EVENT_LINK, 0);
             c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
-        if (found) {
+        if (due != 0) {
+            event->type = (enum midge_event_type)(due >> 1); /* of 1, 2 and 4 */
+            event->conn = (struct midge_handle){.index = index, .generation = c->generation};
             return true;
         }
     }
