@@ -9,9 +9,9 @@ static inline uint32_t fold(uint64_t product)
     return ((uint32_t)product & PRIME) + (uint32_t)(product >> 31);
 }
 
-uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
+uint32_t midge_hash(const uint64_t *seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
 {
-    uint32_t key = ((uint32_t)seed & 0x1fffffff) | 0x20000000;
+    uint32_t key = ((uint32_t)*seed & 0x1fffffff) | 0x20000000;
     uint32_t hash = tweak;
     uint32_t left = size;
     uint32_t word;
@@ -29,5 +29,5 @@ uint32_t midge_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_
     }
     hash = fold((uint64_t)hash * key + word);
     /* The golden ratio, so that seeds with few bits spread as well. */
-    return hash * ((uint32_t)(seed >> 31 & ~UINT64_C(1)) ^ UINT32_C(0x9e3779b1));
+    return hash * ((uint32_t)(*seed >> 31 & ~UINT64_C(1)) ^ UINT32_C(0x9e3779b1));
 }

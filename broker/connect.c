@@ -51,7 +51,8 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
         uint32_t number = 0;
         for (uint32_t i = 0; i < 16; i++) {
             if (i % 8 == 0) {
-                number = midge_hash(b->config.hash_seed, 1 + i / 8, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
+                number =
+                    midge_hash(&b->config.hash_seed, 1 + i / 8, (const uint8_t *)&b->assigned_ids, sizeof(b->assigned_ids));
             }
             id[6 + i] = (uint8_t)digits[number >> 28];
             number <<= 4;

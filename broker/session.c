@@ -11,7 +11,7 @@ enum { OFFLINE_SHIFT = 9 };
 
 static uint32_t hash_of(const struct midge *b, struct midge_view client_id)
 {
-    return midge_hash(b->config.hash_seed, 0, client_id.bytes, client_id.size);
+    return midge_hash(&b->config.hash_seed, 0, client_id.bytes, client_id.size);
 }
 
 struct midge_session *midge_session_find(const struct midge *b, struct midge_view client_id)
@@ -147,7 +147,7 @@ static uint32_t qos2_hash(const struct midge *b, midge_index session, uint16_t p
 {
     uint8_t id[2];
     midge_put_u16(id, packet_id);
-    return midge_hash(b->config.hash_seed, session, id, sizeof(id));
+    return midge_hash(&b->config.hash_seed, session, id, sizeof(id));
 }
 
 midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id)

@@ -15,7 +15,7 @@ void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_
 
 static uint32_t hash_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
 {
-    return midge_hash(tree->seed, parent, level, size);
+    return midge_hash(&tree->seed, parent, level, size);
 }
 
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
