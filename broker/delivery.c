@@ -70,7 +70,8 @@ bool midge_queue_admits(const struct midge *b, const struct midge_session *s, ui
         queued_beyond_window(b, s) >= policy->queued_messages_max) {
         return false;
     }
-    if (policy->queued_bytes_max != 0 && (uint64_t)s->charged_bytes + size > policy->queued_bytes_max) {
+    if (policy->queued_bytes_max != 0 &&
+        size > policy->queued_bytes_max - midge_min(policy->queued_bytes_max, s->charged_bytes)) {
         return false;
     }
     uint32_t share = s->connection == 0 ? 4 : 1;

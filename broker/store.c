@@ -57,8 +57,7 @@ uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks)
     if (blocks == 0) {
         return 0;
     }
-    uint64_t room = head_room(store) + (uint64_t)(blocks - 1) * block_room(store);
-    return room > UINT32_MAX ? UINT32_MAX : (uint32_t)room;
+    return head_room(store) + (blocks - 1) * block_room(store);
 }
 
 midge_index midge_store_begin(struct midge_store *store)
@@ -188,26 +187,29 @@ uint16_t midge_reader_u16(struct midge_reader *reader)
     return (uint16_t)(high << 8 | midge_reader_u8(reader));
 }
 
-void midge_reader_copy(struct midge_reader *reader, uint8_t *to, uint32_t size)
+/* Moves on by `size` bytes, which are copied unless `to` is NULL. */
+static void move(struct midge_reader *reader, uint8_t *to, uint32_t size)
 {
     MIDGE_ASSERT(reader->size >= size);
     while (size > 0) {
         uint32_t part = midge_min(size, reader->run_size);
-        memcpy(to, reader->run, part);
-        to += part;
+        if (to != NULL) {
+            memcpy(to, reader->run, part);
+            to += part;
+        }
         size -= part;
         consume(reader, part);
     }
 }
 
+void midge_reader_copy(struct midge_reader *reader, uint8_t *to, uint32_t size)
+{
+    move(reader, to, size);
+}
+
 void midge_reader_skip(struct midge_reader *reader, uint32_t size)
 {
-    MIDGE_ASSERT(reader->size >= size);
-    while (size > 0) {
-        uint32_t part = midge_min(size, reader->run_size);
-        size -= part;
-        consume(reader, part);
-    }
+    move(reader, NULL, size);
 }
 
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch)

@@ -43,7 +43,7 @@ uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size);
 /* The block of a message that holds the byte at `to`, counted on from the one which holds the byte at `from`. */
 midge_index midge_store_block(const struct midge_store *store, midge_index block, uint32_t from, uint32_t to);
 
-/* Bytes of body that `blocks` blocks hold; 0 for 0. */
+/* Bytes of body that `blocks` blocks, no more than there are, hold; 0 for 0. */
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks);
 
 /* Blocks that are neither used nor reserved. */
