@@ -48,7 +48,9 @@ static void drop(struct midge *b, enum midge_reason reason, const struct midge_s
     if (b->config.log == NULL) {
         return;
     }
-    struct midge_log record = {.event = MIDGE_LOG_DROPPED, .reason = reason, .topic = topic, .size = payload_size};
+    struct midge_log record = midge_record(b, MIDGE_LOG_DROPPED, reason, NULL);
+    record.topic = topic;
+    record.size = payload_size;
     if (s != NULL) {
         midge_record_session(b, &record, s);
     }

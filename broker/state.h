@@ -196,15 +196,15 @@ struct midge {
     struct midge_pool waits; /* one for each connection, with its index */
     struct midge_pool sessions;
     struct midge_pool deliveries;
-    struct midge_reply *replies;
-    midge_index *targets; /* the sessions that a message goes to */
-    uint64_t now_ms;      /* the time, less what midge_advance was called late by */
+    uint32_t waiting; /* connections in the queues of wait_queues, and in those of subscribers */
     uint32_t match_stamp;
+    uint64_t now_ms;      /* the time, less what midge_advance was called late by */
+    midge_index *targets; /* the sessions that a message goes to */
+    struct midge_reply *replies;
     uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
     struct midge_list events;
     struct midge_list wait_queues[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
     uint32_t promised[MIDGE_WAIT_COUNT];             /* the objects of those that were woken and have not come back yet */
-    uint32_t waiting;                                /* connections in those queues, and in those of subscribers */
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
     struct midge_config config;

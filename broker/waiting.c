@@ -198,30 +198,31 @@ uint32_t midge_assembly_room(const struct midge *b, bool accepted)
     return midge_min(room, midge_store_free(&b->store));
 }
 
-/* Wakes the head of a queue as long as what it needs fits into `room`, beside what was promised to others. */
-static void wake_within(struct midge *b, enum midge_wait_kind kind, uint32_t room)
+/* What there is for those that wait in a queue. */
+static uint32_t room_for(const struct midge *b, enum midge_wait_kind kind)
 {
-    const struct midge_list *queue = &b->wait_queues[kind];
-    while (queue->head != 0) {
-        if ((uint64_t)b->promised[kind] + midge_wait_at(b, queue->head)->object > room) {
-            break;
-        }
-        midge_wake(b, midge_connection_at(b, queue->head));
+    switch (kind) {
+    case MIDGE_WAIT_DELIVERIES:
+        return midge_pool_free(&b->deliveries);
+    case MIDGE_WAIT_BLOCKS:
+        return midge_store_free(&b->store);
+    default:
+        return midge_assembly_room(b, kind == MIDGE_WAIT_ASSEMBLY);
     }
 }
 
 void midge_wake_all(struct midge *b)
 {
-    if (b->wait_queues[MIDGE_WAIT_DELIVERIES].head != 0) {
-        wake_within(b, MIDGE_WAIT_DELIVERIES, midge_pool_free(&b->deliveries));
-    }
-    if (b->wait_queues[MIDGE_WAIT_BLOCKS].head != 0) {
-        wake_within(b, MIDGE_WAIT_BLOCKS, midge_store_free(&b->store));
-    }
-    if (b->wait_queues[MIDGE_WAIT_ASSEMBLY].head != 0) {
-        wake_within(b, MIDGE_WAIT_ASSEMBLY, midge_assembly_room(b, true));
-    }
-    if (b->wait_queues[MIDGE_WAIT_HANDSHAKE].head != 0) {
-        wake_within(b, MIDGE_WAIT_HANDSHAKE, midge_assembly_room(b, false));
+    for (uint32_t kind = MIDGE_WAIT_DELIVERIES; kind <= MIDGE_WAIT_HANDSHAKE; kind++) {
+        const struct midge_list *queue = &b->wait_queues[kind];
+        while (queue->head != 0) {
+            /* What was promised to others is theirs. */
+            uint32_t room = room_for(b, (enum midge_wait_kind)kind);
+            room -= midge_min(room, b->promised[kind]);
+            if (midge_wait_at(b, queue->head)->object > room) {
+                break;
+            }
+            midge_wake(b, midge_connection_at(b, queue->head));
+        }
     }
 }
