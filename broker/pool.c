@@ -10,7 +10,6 @@ static midge_index next_free(const struct midge_pool *pool, midge_index index)
 
 void midge_pool_init(struct midge_pool *pool, void *entries, midge_index capacity, uint32_t entry_size)
 {
-    MIDGE_ASSERT(entry_size >= sizeof(midge_index));
     *pool = (struct midge_pool){.origin = (uintptr_t)entries - entry_size, .entry_size = entry_size, .capacity = capacity};
 }
 

@@ -5,7 +5,6 @@
 void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed)
 {
     struct midge_pool *nodes = &tree->nodes;
-    MIDGE_ASSERT(nodes->entry_size >= sizeof(struct midge_tree_node) && nodes->capacity > 0);
     nodes->origin += nodes->entry_size;
     nodes->capacity--;
     tree->table.pool = nodes;
@@ -72,7 +71,6 @@ midge_index midge_tree_remove(struct midge_tree *tree, midge_index node)
 {
     const struct midge_tree_node *n = midge_tree_at(tree, node);
     midge_index parent = n->parent;
-    MIDGE_ASSERT(n->uses == 0);
     midge_table_remove(&tree->table, node);
     midge_names_release(tree->names, n->name);
     midge_pool_give(&tree->nodes, node);
