@@ -214,11 +214,7 @@ void midge_reader_skip(struct midge_reader *reader, uint32_t size)
 
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch)
 {
-    MIDGE_ASSERT(reader->size >= size);
     const uint8_t *bytes = reader->run;
-    if (size == 0) {
-        return (const uint8_t *)"";
-    }
     if (size <= reader->run_size) {
         consume(reader, size);
         return bytes;
