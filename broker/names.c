@@ -23,7 +23,8 @@ uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size)
 bool midge_names_store(struct midge_names *names, const uint8_t *bytes, uint32_t size, midge_index *name)
 {
     *name = 0;
-    if (midge_names_chunks(names, size) > midge_pool_free(&names->chunks)) {
+    /* 32 bits hold the product: there are at most 16,777,214 chunks, of 256 bytes at most. */
+    if (size > (uint32_t)midge_pool_free(&names->chunks) * chunk_room(names)) {
         return false;
     }
     midge_index *link = name;

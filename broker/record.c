@@ -15,9 +15,9 @@ struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum 
 
 void midge_record_session(struct midge *b, struct midge_log *record, const struct midge_session *s)
 {
-    uint32_t size = midge_min(s->client_id_size, MIDGE_LOG_CLIENT_MAX);
-    midge_names_copy(&b->names, s->client_id, b->log_client, size);
-    record->client_id = (struct midge_view){.bytes = b->log_client, .size = size};
+    record->client_id.bytes = b->log_client;
+    record->client_id.size = midge_min(s->client_id_size, MIDGE_LOG_CLIENT_MAX);
+    midge_names_copy(&b->names, s->client_id, b->log_client, record->client_id.size);
 }
 
 void midge_record_message(struct midge *b, struct midge_log *record, midge_index message)

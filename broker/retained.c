@@ -37,11 +37,17 @@ static void drop_message(struct midge_retained *retained, struct midge_topic_nod
     n->tree.uses--;
 }
 
-midge_index midge_retained_get(const struct midge_retained *retained, struct midge_view topic)
+/* The node of a topic, or the root, which has no message, where it has none. */
+static midge_index find(const struct midge_retained *retained, struct midge_view topic)
 {
     uint32_t offset = 0;
     midge_index node = midge_tree_follow(&retained->tree, topic, &offset);
-    return offset <= topic.size ? 0 : midge_topic_node_at(retained, node)->message;
+    return offset <= topic.size ? 0 : node;
+}
+
+midge_index midge_retained_get(const struct midge_retained *retained, struct midge_view topic)
+{
+    return midge_topic_node_at(retained, find(retained, topic))->message;
 }
 
 bool midge_retained_set(struct midge_retained *retained, struct midge_view topic, midge_index message)
@@ -73,10 +79,10 @@ bool midge_retained_set(struct midge_retained *retained, struct midge_view topic
 
 void midge_retained_clear(struct midge_retained *retained, struct midge_view topic)
 {
-    uint32_t offset = 0;
-    midge_index node = midge_tree_follow(&retained->tree, topic, &offset);
-    if (offset > topic.size && midge_topic_node_at(retained, node)->message != 0) {
-        drop_message(retained, midge_topic_node_at(retained, node));
+    midge_index node = find(retained, topic);
+    struct midge_topic_node *n = midge_topic_node_at(retained, node);
+    if (n->message != 0) {
+        drop_message(retained, n);
         prune(retained, node);
     }
 }

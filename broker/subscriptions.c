@@ -24,7 +24,7 @@ static bool cut_multi(struct midge_view *filter, uint32_t *offset)
 {
     bool multi = filter->bytes[filter->size - 1] == '#';
     *offset = multi && filter->size == 1 ? 1 : 0;
-    filter->size -= !multi ? 0 : filter->size == 1 ? 1 : 2;
+    filter->size -= multi ? 2 - *offset : 0;
     return multi;
 }
 
