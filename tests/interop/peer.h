@@ -105,6 +105,9 @@ void peer_cut(struct peer *peer);
 void peer_wait_lost(struct peer *peer);
 /* Lets this much time go by. */
 void peer_pause(unsigned seconds);
+
+/* How many connections the library has begun, to whomever. */
+unsigned peer_connects(void);
 /* Publishes a string, and waits until it is acknowledged. */
 void peer_publish(struct peer *peer, const char *topic, const char *payload, int qos, bool retain);
 /* The next message; the caller frees it. */

@@ -100,7 +100,13 @@ int peer_connect(struct peer *peer, const struct how *how)
     struct sockets before;
     sockets_note(&before);
     peer->lost = false;
+    unsigned connects = peer_connects();
     int code = MQTTClient_connect(peer->client, &options);
+    while (code == MQTTCLIENT_FAILURE && peer_connects() == connects) {
+        /* Paho gives up, before it has begun a connection, where its own thread has not started within 0.4 s. */
+        peer_pause(1);
+        code = MQTTClient_connect(peer->client, &options);
+    }
     CHECK(code >= 0, "%s: MQTTClient_connect: %d", peer->client_id, code);
     if (code == 0) {
         peer->socket = sockets_new(&before);
