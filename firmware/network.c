@@ -141,7 +141,7 @@ bool midge_network_turn(void)
     if (!fell_back && !midge_network_ready() && midge_board_now_ms() >= DHCP_PATIENCE_MS) {
         fall_back();
     }
-    return frames > 0;
+    return frames == FRAMES_PER_TURN;
 }
 
 bool midge_network_ready(void)

@@ -9,7 +9,8 @@
  * service and its port: "_mqtt", 1883. */
 void midge_network_start(const char *service, uint16_t port);
 
-/* Takes the frames that wait, a bounded number, and fires lwIP's timers. Returns true where it did something. */
+/* Takes the frames that wait, a bounded number, and fires lwIP's timers. Returns true where more of them may
+ * wait. */
 bool midge_network_turn(void);
 
 /* Is there an address to be reached at? */

@@ -1,6 +1,7 @@
 /*
- * An image with drivers and lwIP, but no broker: port 7 sends everything back. It proves a new board's drivers, and its cost
- * for a message is the floor under the broker's (./dev bench firmware).
+ * An image with drivers and lwIP, but no broker: what comes in at port 7 goes to the connection that was there first. With one
+ * connection that is an echo, which proves a new board's drivers; with two it is the floor under what a message costs a broker
+ * (./dev bench firmware).
  */
 #include "board.h"
 #include "console.h"
@@ -11,20 +12,32 @@
 
 #define PORT 7u
 
+static struct tcp_pcb *first;
+
+static void lost(void *context, err_t error)
+{
+    struct tcp_pcb **place = context;
+
+    (void)error;
+    if (place) {
+        *place = NULL;
+    }
+}
+
 /* With nothing held back, what is sent fits what was received: both windows are of the same size. */
 static err_t received(void *context, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
 {
     struct pbuf *part;
 
-    (void)context;
     if (!data || error != ERR_OK) {
+        lost(context, ERR_OK);
         return tcp_close(pcb);
     }
-    if (tcp_sndbuf(pcb) < data->tot_len) {
+    if (first && tcp_sndbuf(first) < data->tot_len) {
         return ERR_MEM;
     }
-    for (part = data; part; part = part->next) {
-        if (tcp_write(pcb, part->payload, part->len, TCP_WRITE_FLAG_COPY) != ERR_OK) {
+    for (part = data; first && part; part = part->next) {
+        if (tcp_write(first, part->payload, part->len, TCP_WRITE_FLAG_COPY) != ERR_OK) {
             tcp_abort(pcb);
             pbuf_free(data);
             return ERR_ABRT;
@@ -32,6 +45,9 @@ static err_t received(void *context, struct tcp_pcb *pcb, struct pbuf *data, err
     }
     tcp_recved(pcb, data->tot_len);
     pbuf_free(data);
+    if (first && first != pcb) {
+        tcp_output(first);
+    }
     return ERR_OK;
 }
 
@@ -41,6 +57,11 @@ static err_t accepted(void *context, struct tcp_pcb *pcb, err_t error)
     if (error != ERR_OK || !pcb) {
         return ERR_VAL;
     }
+    if (!first) {
+        first = pcb;
+    }
+    tcp_arg(pcb, first == pcb ? &first : NULL);
+    tcp_err(pcb, lost);
     tcp_recv(pcb, received);
     tcp_nagle_disable(pcb);
     return ERR_OK;
