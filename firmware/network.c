@@ -23,7 +23,8 @@
 /* Frames taken in one turn, before the broker gets its chance to answer. */
 #define FRAMES_PER_TURN 8
 
-/* How long DHCP may take before the board falls back on the address that was built in; DHCP goes on asking all the same. */
+/* How long the board may be without an address before it falls back on the one that was built in; DHCP goes on asking all the
+ * same. */
 #define DHCP_PATIENCE_MS 10000u
 
 /* That address: one of QEMU's user network. */
@@ -32,7 +33,7 @@
 #define BUILT_IN_GATEWAY 10, 0, 2, 2
 
 static struct netif interface;
-static bool fell_back;
+static uint64_t without_since_ms;
 
 u32_t sys_now(void)
 {
@@ -67,7 +68,8 @@ static void say_address(struct netif *netif)
     char bytes[80], address[16];
     struct midge_text text;
 
-    if (!netif_is_up(netif) || ip4_addr_isany_val(*netif_ip4_addr(netif))) {
+    if (ip4_addr_isany_val(*netif_ip4_addr(netif))) {
+        without_since_ms = midge_board_now_ms();
         return;
     }
     midge_text_start(&text, bytes, sizeof bytes);
@@ -116,7 +118,6 @@ static void fall_back(void)
     ip4_addr_t mask = address_of(BUILT_IN_NETMASK);
     ip4_addr_t gateway = address_of(BUILT_IN_GATEWAY);
 
-    fell_back = true;
     netif_set_addr(&interface, &address, &mask, &gateway);
 }
 
@@ -138,7 +139,7 @@ bool midge_network_turn(void)
         }
     }
     sys_check_timeouts();
-    if (!fell_back && !midge_network_ready() && midge_board_now_ms() >= DHCP_PATIENCE_MS) {
+    if (!midge_network_ready() && midge_board_now_ms() - without_since_ms >= DHCP_PATIENCE_MS) {
         fall_back();
     }
     return frames == FRAMES_PER_TURN;

@@ -61,16 +61,23 @@ def says_its_name_to_dhcp(frame):
 
 
 def falls_back_on_its_address(name):
-    """And asks on, until a DHCP server answers."""
+    """And asks on, until a DHCP server answers. When that address is gone (a lease that nobody renewed; here by the debugger),
+    it does so again."""
+    port = board.free_ports(1)[0]
     with relay.Relay(0, dhcp="10.0.2.20") as wire:
         wire.silence = True
-        with board.Board(name, network=wire.board_network()) as one:
+        with board.Board(name, network=wire.board_network(), extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
             one.wait(r"^address 10\.0\.2\.15 built in: no answer to DHCP")
             wire.silence = False
             one.address = ("127.0.0.1", wire.forwarded)
             one.client("late").disconnect()
             one.wait(r"^address 10\.0\.2\.20 by DHCP")
             board.expect(any(map(says_its_name_to_dhcp, wire.said)), "DHCP was not told the host's name")
+            since = one.mark()
+            stopped = gdb.Gdb(port)
+            stopped.write(one.symbol("interface"), bytes(4))
+            stopped.go()
+            one.wait(r"^address 10\.0\.2\.15 ", since=since)  # lwIP's DHCP does not know of the debugger
 
 
 def run_scratch(name, instruction, registers=None):
