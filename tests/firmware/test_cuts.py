@@ -7,6 +7,7 @@ import sys
 
 import board
 import monitor
+import talk
 import wire
 
 TALKERS = 8
@@ -21,33 +22,12 @@ def talkers(one, **options):
     return clients
 
 
-def say(clients, words):
-    for number, client in enumerate(clients):
-        client.send(wire.publish_packet("talk", f"{words} {number}", 1, client.identifier()))
-
-
-def hear(clients, words):
-    """Everybody gets everything, and all is acknowledged."""
-    wanted = {f"{words} {number}".encode() for number in range(len(clients))}
-    for client in clients:
-        heard, acknowledged = set(), 0
-        while heard != wanted or acknowledged == 0:
-            found = client.receive()
-            if found.type == wire.PUBACK:
-                acknowledged += 1
-                continue
-            message = client._message(found)
-            board.expect(message.payload in wanted, f"heard {message.payload}")
-            heard.add(message.payload)
-            client.acknowledge(message)
-
-
 def power_fails(name):
     """The clients are cut off, come back, and begin again: nothing is kept. The console says why it started."""
     plug = monitor.Monitor()
     with board.Board(name, extra=plug.arguments) as one:
         clients = talkers(one)
-        say(clients, "before")
+        talk.say(clients, "before")
         since = one.mark()
         plug.reset()
         one.wait("^start: reset from outside or by the watchdog$", since=since)
@@ -61,8 +41,8 @@ def power_fails(name):
             client.socket.close()
         clients = talkers(one)
         board.expect(not any(client.session_present for client in clients), "a session outlived the power")
-        say(clients, "after")
-        hear(clients, "after")
+        talk.say(clients, "after")
+        talk.hear(clients, clients, "after")
         leave(one, clients)
 
 
@@ -80,10 +60,10 @@ def cable_is_out_for_a_moment(name):
         clients = talkers(one)
         since = one.mark()
         cable.cable(False)
-        say(clients, "moment")
+        talk.say(clients, "moment")
         one.pools()
         cable.cable(True)
-        hear(clients, "moment")
+        talk.hear(clients, clients, "moment")
         board.expect(not [line for line in one.lines[since:] if line.startswith("Client ")], "somebody was cut off")
         leave(one, clients)
 

@@ -1,0 +1,25 @@
+"""Clients that all subscribe to "talk" at QoS 1, and say something there at once."""
+
+import board
+import wire
+
+
+def say(senders, words):
+    for number, client in enumerate(senders):
+        client.send(wire.publish_packet("talk", f"{words} {number}", 1, client.identifier()))
+
+
+def hear(clients, senders, words):
+    """Everybody gets everything, and all is acknowledged."""
+    wanted = {f"{words} {number}".encode() for number in range(len(senders))}
+    for client in clients:
+        heard, acknowledged = set(), client not in senders
+        while heard != wanted or not acknowledged:
+            found = client.receive()
+            if found.type == wire.PUBACK:
+                acknowledged = True
+                continue
+            message = client._message(found)
+            board.expect(message.payload in wanted, f"heard {message.payload}")
+            heard.add(message.payload)
+            client.acknowledge(message)
