@@ -1,10 +1,12 @@
 /* The line that a log record becomes, and the text it is put together in. */
 #include "log.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -52,6 +54,21 @@ static void numbers_are_decimal(void **state)
     midge_text_add(&text, " ");
     midge_text_add_hundredths(&text, 1230);
     assert_string_equal(buffer, "0 18446744073709551615 0.05 12.30");
+}
+
+static void numbers_are_what_the_c_library_says(void **state)
+{
+    (void)state;
+    for (int bits = 1; bits < 64; bits++) {
+        for (int more = -1; more <= 1; more++) {
+            uint64_t number = ((uint64_t)1 << bits) + (uint64_t)more;
+            char wanted[24];
+            (void)snprintf(wanted, sizeof(wanted), "%" PRIu64, number);
+            midge_text_start(&text, buffer, sizeof(buffer));
+            midge_text_add_number(&text, number);
+            assert_string_equal(buffer, wanted);
+        }
+    }
 }
 
 static void foreign_text_cannot_forge_a_line(void **state)
@@ -201,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_cut_off_at_its_end),
         cmocka_unit_test(numbers_are_decimal),
+        cmocka_unit_test(numbers_are_what_the_c_library_says),
         cmocka_unit_test(foreign_text_cannot_forge_a_line),
         cmocka_unit_test(foreign_text_keeps_utf8_and_escapes_what_is_not),
         cmocka_unit_test(a_connect_names_client_and_address),
