@@ -4,13 +4,14 @@ import json
 import socket
 
 import board
+import fixture
 
 
 class Monitor:
     """`arguments` are the emulator's, whose network is `n0`."""
 
     def __init__(self):
-        self.port = board.free_ports(1)[0]
+        self.port = fixture.free_port()
         self.arguments = ["-qmp", f"tcp:127.0.0.1:{self.port},server=on,wait=off"]
 
     def _do(self, command, **arguments):

@@ -63,7 +63,7 @@ def says_its_name_to_dhcp(frame):
 def falls_back_on_its_address(name):
     """And asks on, until a DHCP server answers. When that address is gone (a lease that nobody renewed; here by the debugger),
     it does so again."""
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with relay.Relay(0, dhcp="10.0.2.20") as wire:
         wire.silence = True
         with board.Board(name, network=wire.board_network(), extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:

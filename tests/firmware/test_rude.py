@@ -8,6 +8,7 @@ import sys
 import time
 
 import board
+import fixture
 import relay
 import wire
 
@@ -122,7 +123,7 @@ def refused_without_a_reset(name):
 
 def comes_back(name):
     """A client whose connection the board has closed comes back from the same port."""
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with board.Board(name) as one:
         for _ in range(2):
             client = one.open(port=port)

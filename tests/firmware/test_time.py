@@ -11,6 +11,7 @@ import random
 import time
 
 import board
+import fixture
 import gdb
 import relay
 
@@ -48,7 +49,7 @@ def talk(one, talks, mute, port, until):
 
 
 def wraps(name, seed, wrap):
-    port = board.free_ports(1)[0]
+    port = fixture.free_port()
     with relay.Relay(seed, drop=0.02) as wires:
         with board.Board(name, network=wires.board_network(), extra=["-gdb", f"tcp:127.0.0.1:{port}"]) as one:
             one.address = ("127.0.0.1", wires.forwarded)

@@ -394,11 +394,11 @@ class TestRates(Case):
         receiver, sender = self.client("receiver"), self.raw()
         receiver.subscribe(("t", 0))
         burst = b"".join(wire.publish_packet("t", f"{number:095}") for number in range(30))
-        sender.send(wire.connect_packet("sender", keepalive=1) + burst)
+        sender.send(wire.connect_packet("sender", keepalive=4) + burst)
         self.assertEqual(0, int(receiver.receive_publish().payload))
         receiver.ping()  # the turn in which the sender has come is over
         self.midge.signal(signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(8)
         self.midge.signal(signal.SIGCONT)
         self.assertEqual(list(range(1, 30)), [int(receiver.receive_publish().payload) for _ in range(29)])
 
