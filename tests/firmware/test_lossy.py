@@ -19,9 +19,16 @@ CROWD, SPEAKERS, ROUNDS = 16, 6, 4
 
 
 def connect(one, name, clean=True):
+    """Where its CONNECT is lost again and again until connect_timeout, it comes again."""
+    since = one.mark()
     client = wire.Client(one.address, timeout=DEADLINE_S)
-    board.expect(client.connect(name, clean=clean) == (0, 0), f"{name} was refused, or had a session")
-    return client
+    try:
+        board.expect(client.connect(name, clean=clean) == (0, 0), f"{name} was refused, or had a session")
+        return client
+    except wire.Closed:
+        client.cut()
+        one.wait("sent no CONNECT in time", since=since)
+    return connect(one, name, clean)
 
 
 def few(one, messages):
