@@ -199,11 +199,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Does what the time asks for. Returns when to do it again. */
+/* Does what the time asks for, at the time when the turn began: had the machine stood still since then, clients that came in
+ * this turn would seem to have been silent. Returns when to do it again. */
 static uint64_t advance(struct midge_loop *loop)
 {
-    uint64_t now_ms = midge_loop_clock_ms();
-    loop->transport.now_ms = now_ms;
+    uint64_t now_ms = loop->transport.now_ms;
     /* Before the timers: who has sent more than may pass at once is not silent. */
     uint64_t next_ms = midge_transport_resume(&loop->transport);
     loop->timer_ms = midge_advance(loop->broker, now_ms);
@@ -230,7 +230,7 @@ static uint64_t advance(struct midge_loop *loop)
 
 static int timeout_until(const struct midge_loop *loop, uint64_t next_ms)
 {
-    uint64_t now_ms = loop->transport.now_ms;
+    uint64_t now_ms = midge_loop_clock_ms();
     if (midge_transport_busy(&loop->transport) || next_ms <= now_ms) {
         return 0;
     }
@@ -242,6 +242,7 @@ static int timeout_until(const struct midge_loop *loop, uint64_t next_ms)
 
 void midge_loop_run(struct midge_loop *loop)
 {
+    loop->transport.now_ms = midge_loop_clock_ms();
     uint64_t next_ms = advance(loop);
     while (!loop->stopping) {
         wait_and_note(loop, timeout_until(loop, next_ms));
