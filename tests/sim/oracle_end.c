@@ -185,13 +185,18 @@ static bool published_before(const struct world *w, uint32_t session)
     return p->begun || lost_behind(w, session);
 }
 
-/* Likewise for a publisher that is cut off as a subscriber: for the sake of its own message, which is then refused, or of a
- * will that comes behind that. */
-static bool published_itself_before(const struct world *w, const struct link *link)
+/* Likewise for one that is cut off as a subscriber when it has sent a packet itself. A PUBLISH is refused where that is for its
+ * own sake, not where it is for that of a will behind it; any other packet was dealt with. */
+static bool dealt_with_before(const struct world *w, const struct link *link)
 {
     const struct publication *p = &w->publication;
-    if (!w->current_active || w->current_link != link->index || w->current.type != PUBLISH ||
-        p->message != w->current.message) {
+    if (!w->current_active || w->current_link != link->index) {
+        return false;
+    }
+    if (w->current.type != PUBLISH) {
+        return true;
+    }
+    if (p->message != w->current.message) {
         return false;
     }
     if (!p->active) {
@@ -220,7 +225,7 @@ void oracle_ended(struct world *w, const struct record *record)
     if (record->reason == MIDGE_SLOW_READER && link->state == LINK_ACCEPTED) {
         if (published_before(w, link->login.session)) {
             oracle_publish_end(w);
-        } else if (published_itself_before(w, link)) {
+        } else if (dealt_with_before(w, link)) {
             oracle_packet_end(w);
         }
     }
