@@ -220,6 +220,7 @@ static uint32_t audit_connections(const struct midge *b)
     uint32_t assembled = 0;
     uint32_t handshakes = 0;
     uint32_t waiting = 0;
+    uint32_t promised[MIDGE_WAIT_COUNT] = {0};
     for (midge_index i = 1; i <= b->connections.touched; i++) {
         const struct midge_connection *c = midge_connection_at(b, i);
         if (c->state == MIDGE_FREE) {
@@ -228,6 +229,9 @@ static uint32_t audit_connections(const struct midge *b)
         CHECK(c->index == i);
         count++;
         waiting += wait_queue(b, i) != NULL ? 1 : 0;
+        if (c->woken_kind != MIDGE_WAIT_NONE) {
+            promised[c->woken_kind] += midge_wait_at(b, i)->object;
+        }
         uint32_t place = audit_connection(b, i);
         if (place != 0) {
             return place;
@@ -241,6 +245,7 @@ static uint32_t audit_connections(const struct midge *b)
     }
     CHECK(count == b->connections.used);
     CHECK(waiting == b->waiting);
+    CHECK(memcmp(promised, b->promised, sizeof(promised)) == 0);
     CHECK(reserved == b->store.reserved);
     CHECK(assembled == b->assembly_reserved && handshakes == b->handshake_reserved);
     CHECK(b->store.reserved + b->store.blocks.used <= b->store.blocks.capacity);

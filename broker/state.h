@@ -204,7 +204,9 @@ struct midge {
     uint32_t blocks_for_packet; /* that a packet of packet_size_max takes */
     struct midge_list events;
     struct midge_list wait_queues[MIDGE_WAIT_COUNT]; /* by kind, of those that have a queue for the whole broker */
-    uint32_t promised[MIDGE_WAIT_COUNT];             /* the objects of those that were woken and have not come back yet */
+    /* The objects of those that were woken and have not come back yet, by kind, added up: modulo 2^32, since the indices of
+     * subscribers may come to more, which nobody asks about. */
+    uint32_t promised[MIDGE_WAIT_COUNT];
     struct midge_list starved;
     struct midge_list offline; /* head: the one absent for longest */
     struct midge_config config;

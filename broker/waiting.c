@@ -42,7 +42,6 @@ static midge_index forget_waking(struct midge *b, struct midge_connection *c)
     midge_index woken_for = 0;
     if (c->woken_kind != MIDGE_WAIT_NONE) {
         const struct midge_wait *wait = midge_wait_of(b, c);
-        MIDGE_ASSERT(b->promised[c->woken_kind] >= wait->object);
         b->promised[c->woken_kind] -= wait->object;
         if (c->woken_kind == MIDGE_WAIT_SUBSCRIBER) {
             woken_for = wait->object;

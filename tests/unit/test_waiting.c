@@ -326,6 +326,36 @@ static void a_wake_is_announced_once(void **state)
     fixture_end(w.b);
 }
 
+/* Far more than 32 bits can count of the indices of those that were woken for. */
+static void a_crowd_is_woken_for_the_last_connection(void **state)
+{
+    (void)state;
+    enum { CROWD = MIDGE_INDEX_BITS == 16 ? 1000 : 70000 };
+    struct midge_config config = fixture_config();
+    config.limits.handshakes = CROWD;
+    struct midge *b = fixture_begin(&config);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        assert_int_not_equal(midge_connected(b, 0).index, 0);
+    }
+    struct midge_handle handle = fixture_connect(b, "last", true);
+    struct midge_connection *last = midge_connection_at(b, handle.index);
+    for (midge_index i = 1; i <= CROWD; i++) {
+        midge_wait(b, midge_connection_at(b, i), MIDGE_WAIT_SUBSCRIBER, last->index);
+    }
+    midge_wake_waiters(b, last, UINT32_MAX);
+    assert_int_equal(midge_wait_of(b, last)->waiters_woken, CROWD);
+    assert_int_equal(midge_audit(b), 0);
+    for (midge_index i = 1; i <= CROWD; i++) {
+        midge_wait_done(b, midge_connection_at(b, i));
+    }
+    assert_int_equal(midge_wait_of(b, last)->waiters_woken, 0);
+    midge_disconnected(b, handle);
+    for (midge_index i = 1; i <= CROWD; i++) {
+        midge_disconnected(b, (struct midge_handle){.index = i});
+    }
+    fixture_end(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +371,7 @@ int main(void)
         cmocka_unit_test(who_may_be_waited_for),
         cmocka_unit_test(the_first_wait_of_a_packet_sets_its_deadline),
         cmocka_unit_test(a_wake_is_announced_once),
+        cmocka_unit_test(a_crowd_is_woken_for_the_last_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
