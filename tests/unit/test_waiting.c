@@ -326,7 +326,7 @@ static void a_wake_is_announced_once(void **state)
     fixture_end(w.b);
 }
 
-/* Far more than 32 bits can count of the indices of those that were woken for. */
+/* The index that all of them were woken for, added up, is more than 32 bits hold. */
 static void a_crowd_is_woken_for_the_last_connection(void **state)
 {
     (void)state;
