@@ -298,14 +298,15 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
         if (decoded == MIDGE_INCOMPLETE) {
             return MIDGE_HANDLED;
         }
-        if (is_oversize(b, &header) && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-            return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
-        }
-        if (header.remaining > 0 && offer->size == 0) {
-            return MIDGE_HANDLED;
-        }
     }
     bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
+    /* Here and not where the header came: the limit may be lowered while the packet waits. */
+    if (!begun && is_oversize(b, &header) && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
+        return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
+    }
+    if (header.remaining > 0 && offer->size == 0) {
+        return MIDGE_HANDLED;
+    }
     if (!begun && header.remaining > 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
         enum midge_handled handled = dispatch(b, c, &header, offer->bytes);
         if (handled == MIDGE_HANDLED) {

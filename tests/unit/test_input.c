@@ -170,7 +170,32 @@ static void a_packet_too_large_names_its_topic(void **state)
     }
 }
 
-/* Acknowledgements that are not taken stall the input; it goes on where it stopped, whatever was cut. */
+/* A limit that is lowered while a packet is on its way: nothing in a SUBSCRIBE is taken for a topic. */
+static void a_subscribe_that_has_become_too_large_names_no_topic(void **state)
+{
+    (void)state;
+    static const uint8_t subscribe[] = "\x82\x14\0\5\0\17fifteen/letters\1";
+    enum { SIZE = sizeof(subscribe) - 1 };
+    for (uint32_t first = 1; first < SIZE; first++) {
+        struct midge *b = begin();
+        struct midge_handle conn = fixture_connect(b, "c", true);
+        struct midge_policy policy = b->config.policy;
+        fixture_send(b, conn, subscribe, first);
+        policy.packet_size_max = SIZE - 1;
+        assert_true(midge_set_policy(b, &policy, NULL));
+        fixture_send(b, conn, subscribe + first, SIZE - first);
+        bool begun = first > 2; /* it then came under the limit that was */
+        assert_int_equal(fixture_callbacks.logs[MIDGE_LOG_DISCONNECTED], begun ? 0 : 1);
+        if (!begun) {
+            assert_int_equal(fixture_callbacks.last_reason, MIDGE_PACKET_SIZE);
+            assert_int_equal(fixture_callbacks.last_topic_size, 0);
+            assert_int_equal(fixture_callbacks.last_size, SIZE);
+        }
+        midge_disconnected(b, conn);
+        fixture_end(b);
+    }
+}
+
 /* A list that ends in the middle of a filter names no filter, not even the one before. */
 static void a_filter_cut_short_names_none(void **state)
 {
@@ -186,6 +211,7 @@ static void a_filter_cut_short_names_none(void **state)
     fixture_end(b);
 }
 
+/* Acknowledgements that are not taken stall the input; it goes on where it stopped, whatever was cut. */
 static void a_stall_loses_nothing(void **state)
 {
     (void)state;
@@ -237,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_life_in_pieces),
         cmocka_unit_test(wrong_packets_in_pieces),
         cmocka_unit_test(a_packet_too_large_names_its_topic),
+        cmocka_unit_test(a_subscribe_that_has_become_too_large_names_no_topic),
         cmocka_unit_test(a_filter_cut_short_names_none),
         cmocka_unit_test(a_stall_loses_nothing),
     };
