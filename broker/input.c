@@ -66,7 +66,7 @@ static bool reply_fits(const struct midge *b, const struct midge_connection *c, 
     }
 }
 
-/* Handles one whole packet, whose body lies at `bytes`, or is the message in assembly where that is NULL. */
+/* Handles one whole packet, whose body is the message in assembly, or where there is none, lies at `bytes`. */
 static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                    const uint8_t *bytes)
 {
@@ -85,7 +85,7 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     struct midge_incoming packet;
     packet.stored = 0;
     packet.traced = (struct midge_traced){.first = header->first};
-    if (bytes != NULL) {
+    if (c->assembly == 0) {
         midge_reader_flat(&packet.body, bytes, header->remaining);
     } else {
         packet.stored = c->assembly;
