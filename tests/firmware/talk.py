@@ -1,16 +1,16 @@
-"""Clients that all subscribe to "talk" at QoS 1, and say something there at once."""
+"""Clients that all subscribe to a topic at QoS 1, and say something there at once."""
 
 import board
 import wire
 
 
-def say(senders, words):
+def say(senders, words, topic="talk"):
     for number, client in enumerate(senders):
-        client.send(wire.publish_packet("talk", f"{words} {number}", 1, client.identifier()))
+        client.send(wire.publish_packet(topic, f"{words} {number}", 1, client.identifier()))
 
 
 def hear(clients, senders, words):
-    """Everybody gets everything, and all is acknowledged."""
+    """Everybody gets everything once, and all is acknowledged."""
     wanted = {f"{words} {number}".encode() for number in range(len(senders))}
     for client in clients:
         heard, acknowledged = set(), client not in senders
@@ -20,6 +20,6 @@ def hear(clients, senders, words):
                 acknowledged = True
                 continue
             message = client._message(found)
-            board.expect(message.payload in wanted, f"heard {message.payload}")
+            board.expect(message.payload in wanted - heard, f"heard {message.payload} twice, or out of place")
             heard.add(message.payload)
             client.acknowledge(message)

@@ -7,6 +7,7 @@ messages, 8 absent clients for whom messages are queued, and packets of 1,536 by
 import sys
 
 import board
+import talk
 import wire
 
 CLIENTS, ABSENT, RETAINED, QUEUED, PACKET_SIZE = 16, 8, 32, 4, 1536
@@ -72,20 +73,8 @@ def largest_packets(clients):
 def everybody_at_once(clients):
     """As many messages to all as there are deliveries for, in case nobody reads before all are sent."""
     senders = clients[::2]
-    for number, client in enumerate(senders):
-        client.send(wire.publish_packet("house/all", f"from {number}", 1, client.identifier()))
-    wanted = {f"from {number}".encode() for number in range(len(senders))}
-    for client in clients:
-        got, acknowledged = set(), client not in senders
-        while got != wanted or not acknowledged:
-            found = client.receive()
-            if found.type == wire.PUBACK:
-                acknowledged = True
-                continue
-            message = client._message(found)
-            board.expect(message.payload in wanted - got, f"got {message.payload} twice")
-            got.add(message.payload)
-            client.acknowledge(message)
+    talk.say(senders, "from", "house/all")
+    talk.hear(clients, senders, "from")
 
 
 def held(one):
