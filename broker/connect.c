@@ -140,7 +140,7 @@ enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection
     }
     if (reason == MIDGE_NONE && connect.has_will) {
         reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
-        if (reason == MIDGE_NONE && connect.will_topic.size > b->scratch.size / 2) {
+        if (reason == MIDGE_NONE && connect.will_topic.size > midge_name_size_max(b)) {
             reason = MIDGE_SCRATCH;
         }
     }

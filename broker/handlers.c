@@ -26,7 +26,7 @@ static enum midge_handled end_for_name(struct midge *b, struct midge_connection 
     struct midge_ending about = {.topic = name};
     if (reason == MIDGE_SCRATCH || reason == MIDGE_TOPIC_LEVELS) {
         about.size = name.size;
-        about.limit = reason == MIDGE_SCRATCH ? b->scratch.size / 2 : b->config.limits.topic_levels;
+        about.limit = reason == MIDGE_SCRATCH ? midge_name_size_max(b) : b->config.limits.topic_levels;
     }
     if (name.bytes == NULL) {
         about.topic.size = 0; /* it found no room in the scratch */
@@ -56,7 +56,7 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
     struct midge_publish *publish = &publication.publish;
     enum midge_reason reason =
         midge_publish_decode(packet->traced.first, &packet->body, &b->scratch, b->config.limits.topic_levels, publish);
-    if (reason == MIDGE_NONE && publish->topic.size > b->scratch.size / 2) {
+    if (reason == MIDGE_NONE && publish->topic.size > midge_name_size_max(b)) {
         reason = MIDGE_SCRATCH;
     }
     if (reason != MIDGE_NONE) {
@@ -115,7 +115,7 @@ static enum midge_reason next_filter(struct midge *b, struct midge_reader *list,
     filter->name = (struct midge_view){0}; /* that of one before must not be named where this one cannot be read */
     enum midge_reason reason =
         midge_filter_decode(list, subscribe, &b->scratch, b->config.limits.topic_levels, &filter->name, &filter->qos);
-    return reason == MIDGE_NONE && filter->name.size > b->scratch.size / 2 ? MIDGE_SCRATCH : reason;
+    return reason == MIDGE_NONE && filter->name.size > midge_name_size_max(b) ? MIDGE_SCRATCH : reason;
 }
 
 /* Checks a whole list of filters before any of them takes effect. Returns their number, 0 where the connection was ended. */

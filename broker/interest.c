@@ -187,8 +187,8 @@ enum midge_replay midge_replay_next(struct midge *b, struct midge_session *s, ui
 {
     enum midge_replay result = MIDGE_REPLAY_NONE;
     while (s->replay_last != 0 && result == MIDGE_REPLAY_NONE) {
-        /* A filter may take half of the scratch; a topic that is asked about takes the other. */
-        b->scratch.used = b->scratch.size / 2;
+        /* The filter lies in the first half; a topic that is asked about takes the other. */
+        b->scratch.used = midge_name_size_max(b);
         uint8_t *end = b->scratch.bytes + b->scratch.used;
         result = walk_first(b, s, midge_subscription_filter(&b->subscriptions, s->subscriptions, end), steps);
         if (result == MIDGE_REPLAY_NONE) {

@@ -103,7 +103,7 @@ bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct 
         .drop_reason = MIDGE_INTERNAL_DROPPED,
     };
     if (midge_topic_check(topic.bytes, topic.size, b->config.limits.topic_levels) != MIDGE_NONE ||
-        topic.size > b->scratch.size / 2) {
+        topic.size > midge_name_size_max(b)) {
         return false;
     }
     midge_counter before = b->metrics.drops[MIDGE_INTERNAL_DROPPED] + b->metrics.drops[MIDGE_RETAINED_FULL];

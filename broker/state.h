@@ -285,6 +285,12 @@ static inline struct midge_qos2 *midge_qos2_at(const struct midge *b, midge_inde
     return (struct midge_qos2 *)b->qos2.origin + entry;
 }
 
+/* A topic or filter may take half of the scratch: a replay puts one of each together. */
+static inline uint32_t midge_name_size_max(const struct midge *b)
+{
+    return b->scratch.size / 2;
+}
+
 /* The time in milliseconds on the clock of the connections, which wraps around. */
 static inline uint32_t midge_now(const struct midge *b)
 {
