@@ -399,9 +399,13 @@ static void go_on(struct midge_server_connection *connection)
 uint64_t midge_server_turn(uint64_t now_ms)
 {
     struct midge_event event;
-    uint64_t next_ms = midge_advance(server->broker, now_ms);
     uint32_t i;
 
+    /* Many turns pass while the clock stands: nothing can have become due then. */
+    if (now_ms != server->now_ms) {
+        server->now_ms = now_ms;
+        server->next_ms = midge_advance(server->broker, now_ms);
+    }
     if (server->retry) {
         server->retry = false;
         for (i = 0; i < server->connection_count; i++) {
@@ -411,7 +415,7 @@ uint64_t midge_server_turn(uint64_t now_ms)
     while (midge_next_event(server->broker, &event)) {
         handle(&event);
     }
-    return midge_stream_turn() ? now_ms : next_ms;
+    return midge_stream_turn() ? now_ms : server->next_ms;
 }
 
 void midge_server_peer(struct midge_handle conn, char *bytes, size_t size)

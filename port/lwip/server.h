@@ -37,6 +37,8 @@ struct midge_server {
     struct midge_tls_context *tls;                                 /* what is offered to each connection */
     void (*tls_failed)(struct midge_handle conn, const char *why); /* is told why TLS with a peer has failed */
 #endif
+    uint64_t now_ms; /* what the broker was told last, and when it wants to be called again */
+    uint64_t next_ms;
     uint32_t open;    /* connections in use */
     uint32_t quiet;   /* those of them with nothing under way */
     uint32_t refused; /* transport connections for which there was no entry */
@@ -48,8 +50,8 @@ struct midge_server {
  * false where lwIP has no memory for it. */
 bool midge_server_start(struct midge_server *server, uint16_t port);
 
-/* Sets the broker's time and does what it asks for. Returns when it wants to be called again, as midge_advance does; `now_ms`
- * where a handshake goes on. */
+/* Sets the broker's time, where it is another than in the last turn, and does what the broker asks for. Returns when it wants
+ * to be called again, as midge_advance does; `now_ms` where a handshake goes on. */
 uint64_t midge_server_turn(uint64_t now_ms);
 
 /* How many bytes this connection may write now. */
