@@ -9,25 +9,31 @@ static inline uint32_t fold(uint64_t product)
     return ((uint32_t)product & PRIME) + (uint32_t)(product >> 31);
 }
 
-uint32_t midge_hash(const uint64_t *seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
+uint64_t midge_hash_key(uint64_t seed)
 {
-    uint32_t key = ((uint32_t)*seed & 0x1fffffff) | 0x20000000;
+    uint32_t at = ((uint32_t)seed & 0x1fffffff) | 0x20000000;
+    /* The golden ratio, so that seeds with few bits spread as well. */
+    uint32_t factor = (uint32_t)(seed >> 32) << 1 ^ 0x9e3779b1;
+    return (uint64_t)factor << 32 | at;
+}
+
+uint32_t midge_hash(const uint64_t *key, uint32_t tweak, const uint8_t *bytes, uint32_t size)
+{
+    uint32_t at = (uint32_t)*key;
     uint32_t hash = tweak;
     uint32_t left = size;
     uint32_t word;
     while (left >= sizeof(word)) {
         memcpy(&word, bytes, sizeof(word));
-        hash = fold((uint64_t)hash * key + word);
+        hash = fold((uint64_t)hash * at + word);
         bytes += sizeof(word);
         left -= (uint32_t)sizeof(word);
     }
     /* The size makes strings different that differ in zeros at their end. */
-    word = size << 24;
+    word = size;
     while (left > 0) {
+        word = word << 8 | *bytes++;
         left--;
-        word |= (uint32_t)bytes[left] << (8 * left);
     }
-    hash = fold((uint64_t)hash * key + word);
-    /* The golden ratio, so that seeds with few bits spread as well. */
-    return hash * ((uint32_t)(*seed >> 31 & ~UINT64_C(1)) ^ UINT32_C(0x9e3779b1));
+    return fold((uint64_t)hash * at + word) * (uint32_t)(*key >> 32);
 }

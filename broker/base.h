@@ -40,10 +40,13 @@ static inline void midge_put_u16(uint8_t *bytes, uint16_t value)
 }
 
 /* A keyed hash: the words of the string, `tweak` before them, are the coefficients of a polynomial modulo 2^31 - 1, which is
- * evaluated at one half of the seed (J. L. Carter and M. N. Wegman, 1979) and multiplied by the other, which spreads it over
- * the upper bits (M. Dietzfelbinger and others, 1997). A peer that does not know the seed cannot choose strings that collide:
+ * evaluated at one half of the key (J. L. Carter and M. N. Wegman, 1979) and multiplied by the other, which spreads it over
+ * the upper bits (M. Dietzfelbinger and others, 1997). A peer that does not know the key cannot choose strings that collide:
  * two strings of n words do under n of half a billion keys. That holds as long as peers do not see the hashes. */
-uint32_t midge_hash(const uint64_t *seed, uint32_t tweak, const uint8_t *bytes, uint32_t size);
+uint32_t midge_hash(const uint64_t *key, uint32_t tweak, const uint8_t *bytes, uint32_t size);
+
+/* Makes the key of a seed of 64 random bits. */
+uint64_t midge_hash_key(uint64_t seed);
 
 /* Maps a hash onto 0 .. count - 1 without a division; count > 0. */
 static inline uint32_t midge_hash_bucket(uint32_t hash, uint32_t count)

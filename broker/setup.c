@@ -226,9 +226,10 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     MIDGE_ASSERT((uintptr_t)memory % 8 == 0);
     struct midge *b = memory;
     b->config = *config;
+    b->config.hash_seed = midge_hash_key(config->hash_seed); /* the key from now on */
     carve(b, l);
-    midge_tree_init(&b->subscriptions.tree, &b->names, config->hash_seed);
-    midge_tree_init(&b->retained.tree, &b->names, config->hash_seed);
+    midge_tree_init(&b->subscriptions.tree, &b->names, b->config.hash_seed);
+    midge_tree_init(&b->retained.tree, &b->names, b->config.hash_seed);
     uintptr_t positions = b->connections.origin + offsetof(struct midge_connection, timer);
     midge_timers_init(&b->timers, b->timers.heap, b->connections.capacity, positions, sizeof(struct midge_connection));
     b->session_table.pool = &b->sessions;

@@ -2,19 +2,19 @@
 
 #include "topic.h"
 
-void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed)
+void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t key)
 {
     struct midge_pool *nodes = &tree->nodes;
     nodes->origin += nodes->entry_size;
     nodes->capacity--;
     tree->table.pool = nodes;
     tree->names = names;
-    tree->seed = seed;
+    tree->key = key;
 }
 
 static uint32_t hash_of(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
 {
-    return midge_hash(&tree->seed, parent, level, size);
+    return midge_hash(&tree->key, parent, level, size);
 }
 
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)

@@ -18,12 +18,12 @@ struct midge_tree {
     struct midge_pool nodes;
     struct midge_table table;
     struct midge_names *names;
-    uint64_t seed;
+    uint64_t key; /* of the hash */
 };
 
 /* Completes a tree that has its nodes and buckets, and is zeroed but for them. The first of the nodes becomes the root, which
  * is entry 0 of the pool from now on. */
-void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t seed);
+void midge_tree_init(struct midge_tree *tree, struct midge_names *names, uint64_t key);
 
 static inline struct midge_tree_node *midge_tree_at(const struct midge_tree *tree, midge_index node)
 {
