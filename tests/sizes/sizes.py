@@ -76,7 +76,8 @@ def public_functions():
 def code_size(prefix, options, bits, sources, functions):
     """Bytes of code and constants of the core as an image has it: compiled with -Os, linked with -flto, what these functions
     need of it; with midge_audit, and without."""
-    gcc = [prefix + "gcc", *options, "-Os", "-flto", "-fno-asynchronous-unwind-tables", "-fno-pie"]
+    small = (ROOT / "boards" / "core.options").read_text(encoding="utf-8").split()
+    gcc = [prefix + "gcc", *options, "-Os", "-flto", *small, "-fno-asynchronous-unwind-tables", "-fno-pie"]
     with tempfile.TemporaryDirectory() as folder:
         objects = []
         for source in sources:
@@ -127,7 +128,7 @@ def render(measured):
         lines.append(f"| {title} | {small[constant]} | {large[constant]} |")
     idle = [f"**{idle_client(sizes, RINGS[bits])}**, ring of {RINGS[bits]}" for bits, sizes in measured["entries"].items()]
     lines.append(f"| **idle connected client**: connection, wait, ring and session | {' | '.join(idle)} |")
-    lines += ["", "| Code of the core, gcc -Os -flto, bytes | all | without `midge_audit`, which is for tests |"]
+    lines += ["", "| Code of the core, gcc -Os -flto and `boards/core.options`, bytes | all | without `midge_audit`, which is for tests |"]
     lines.append("|---|---|---|")
     lines += [f"| {title}, {bits}-bit indices | {whole:,} | {used:,} |" for title, bits, whole, used in measured["code"]]
     lines += ["", "RAM of the Linux program with its default limits, as `midge --memory` prints it:", ""]
