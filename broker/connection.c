@@ -138,11 +138,11 @@ enum midge_handled midge_connection_end(struct midge *b, struct midge_connection
     return midge_connection_end_about(b, c, reason, NULL);
 }
 
-enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, struct midge_view client_id,
+enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, const struct midge_view *client_id,
                                            enum midge_reason reason, uint8_t code)
 {
     struct midge_log record = midge_record(b, MIDGE_LOG_REFUSED, reason, c);
-    record.client_id = client_id;
+    record.client_id = *client_id;
     record.code = code;
     midge_record_write(b, &record);
     midge_reply_connack(b, c, false, code); /* [MQTT-3.2.2-4] */

@@ -34,7 +34,7 @@ enum midge_handled midge_connection_end_about(struct midge *b, struct midge_conn
                                               const struct midge_ending *about);
 
 /* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. Returns MIDGE_ENDED. */
-enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, struct midge_view client_id,
+enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, const struct midge_view *client_id,
                                            enum midge_reason reason, uint8_t code);
 
 /* All that a closing connection had to say is said, or its time is over. */

@@ -108,19 +108,20 @@ static enum midge_reason read_string(struct midge_reader *body, struct midge_scr
     return reason != MIDGE_NONE ? reason : midge_string_check(view->bytes, view->size);
 }
 
-static bool view_is(struct midge_view view, const char *text, uint32_t size)
-{
-    return view.size == size && memcmp(view.bytes, text, size) == 0;
-}
-
 /* [MQTT-3.1.2-1] [MQTT-3.1.2-2]; bit 7 of the level marks a bridge. */
 static enum midge_reason check_protocol(struct midge_view name, uint8_t level)
 {
-    bool mqtt = view_is(name, "MQTT", 4);
-    if (!mqtt && !view_is(name, "MQIsdp", 6)) {
-        return MIDGE_PROTOCOL_NAME;
+    static const struct {
+        uint8_t level;
+        uint8_t size;
+        char name[6];
+    } protocols[] = {{4, 4, "MQTT"}, {3, 6, "MQIsdp"}};
+    for (uint32_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        if (name.size == protocols[i].size && memcmp(name.bytes, protocols[i].name, name.size) == 0) {
+            return (level & 0x7f) == protocols[i].level ? MIDGE_NONE : MIDGE_PROTOCOL_LEVEL;
+        }
     }
-    return (level & 0x7f) == (mqtt ? 4 : 3) ? MIDGE_NONE : MIDGE_PROTOCOL_LEVEL;
+    return MIDGE_PROTOCOL_NAME;
 }
 
 /* The flags that contradict each other, which is known before the payload is read. */

@@ -18,15 +18,14 @@ enum midge_routed midge_publishing_route(struct midge *b, struct midge_publicati
     return result;
 }
 
-midge_index midge_will_store(struct midge *b, const struct midge_connect *connect)
+midge_index midge_will_store(struct midge *b, struct midge_connect *connect)
 {
     if (midge_store_blocks(&b->store, connect->will_size) > midge_store_free(&b->store)) {
         return 0;
     }
-    struct midge_reader will = connect->will;
     midge_index message = midge_store_begin(&b->store);
     midge_index tail = message;
-    midge_store_append_from(&b->store, message, &tail, &will, connect->will_size);
+    midge_store_append_from(&b->store, message, &tail, &connect->will, connect->will_size);
     uint8_t flags = (uint8_t)(connect->will_qos | MIDGE_MESSAGE_GAP | (connect->will_retain ? WILL_RETAIN : 0u));
     midge_store_publish(&b->store, message, (uint16_t)connect->will_topic.size, flags);
     return message;

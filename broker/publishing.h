@@ -10,8 +10,9 @@ enum midge_routed midge_publishing_route(struct midge *b, struct midge_publicati
 /* midge_publish, but for the wills that may have become due. */
 bool midge_publishing_internal(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain);
 
-/* Stores a will as a ready message, so that publishing it needs no memory: rule 12. Returns 0 where there is no room. */
-midge_index midge_will_store(struct midge *b, const struct midge_connect *connect);
+/* Stores a will as a ready message, so that publishing it needs no memory: rule 12. It is read to its end. Returns 0 where
+ * there is no room. */
+midge_index midge_will_store(struct midge *b, struct midge_connect *connect);
 
 /* Publishes the wills whose turn it is. */
 void midge_wills_run(struct midge *b);

@@ -47,36 +47,38 @@ static void remove_oldest(struct midge *b, enum midge_reason reason)
     midge_session_remove(b, midge_session_at(b, b->offline.head), reason);
 }
 
-/* Stores a client identifier at the cost of absent clients, the one absent for longest first; of none where even all of them
- * would not suffice. */
-static bool store_evicting(struct midge *b, struct midge_view client_id, midge_index *name)
+/* Makes room at the cost of the client absent for longest, if the policy says so. Returns false where nothing was gained. */
+static bool evict(struct midge *b)
 {
-    uint32_t chunks = midge_pool_free(&b->names.chunks);
-    for (midge_index i = b->config.policy.evict_sessions ? b->offline.head : 0; i != 0; i = midge_session_at(b, i)->younger) {
-        chunks += midge_names_chunks(&b->names, midge_session_at(b, i)->client_id_size);
-    }
-    if (midge_names_chunks(&b->names, client_id.size) > chunks) {
+    if (!b->config.policy.evict_sessions || b->offline.head == 0) {
         return false;
     }
-    while (!midge_names_store(&b->names, client_id.bytes, client_id.size, name)) {
-        remove_oldest(b, MIDGE_SESSION_EVICTED);
-    }
+    remove_oldest(b, MIDGE_SESSION_EVICTED);
     return true;
+}
+
+/* Whether the names of all absent clients and what is free suffice for a client identifier: else none is evicted in vain. */
+static bool may_fit(const struct midge *b, struct midge_view client_id)
+{
+    uint32_t chunks = midge_pool_free(&b->names.chunks);
+    for (midge_index i = b->offline.head; i != 0; i = midge_session_at(b, i)->younger) {
+        chunks += midge_names_chunks(&b->names, midge_session_at(b, i)->client_id_size);
+    }
+    return midge_names_chunks(&b->names, client_id.size) <= chunks;
 }
 
 struct midge_session *midge_session_create(struct midge *b, struct midge_view client_id, enum midge_reason *reason)
 {
-    if (midge_pool_free(&b->sessions) == 0 && b->config.policy.evict_sessions && b->offline.head != 0) {
-        remove_oldest(b, MIDGE_SESSION_EVICTED);
-    }
-    if (midge_pool_free(&b->sessions) == 0) {
+    if (midge_pool_free(&b->sessions) == 0 && !evict(b)) {
         *reason = MIDGE_SESSIONS_FULL;
         return NULL;
     }
     midge_index name;
-    if (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name) && !store_evicting(b, client_id, &name)) {
-        *reason = MIDGE_NAMES_FULL;
-        return NULL;
+    while (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name)) {
+        if (!may_fit(b, client_id) || !evict(b)) {
+            *reason = MIDGE_NAMES_FULL;
+            return NULL;
+        }
     }
     midge_index session = midge_pool_take(&b->sessions);
     struct midge_session *s = midge_session_at(b, session);
