@@ -288,6 +288,6 @@ void midge_metrics(const struct midge *b, struct midge_metrics *metrics)
     metrics->stored_bytes = b->store.bytes;
     for (uint32_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
         const struct midge_pool *pool = (const void *)((const uint8_t *)b + pools[i]);
-        metrics->pools[i] = (struct midge_pool_use){.used = pool->used, .peak = pool->peak, .capacity = pool->capacity};
+        metrics->pools[i] = (struct midge_pool_use){.used = pool->used, .peak = pool->touched, .capacity = pool->capacity};
     }
 }

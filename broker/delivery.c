@@ -4,18 +4,23 @@
 
 #define MIDGE_FILE MIDGE_FILE_DELIVERY
 
-static void append(struct midge *b, struct midge_list *list, midge_index delivery)
+static void append(const struct midge *b, struct midge_list *list, midge_index delivery)
 {
-    midge_list_append(&b->deliveries, list, 0, delivery);
+    midge_delivery_at(b, delivery)->next = 0;
+    midge_list_append(list, &midge_delivery_at(b, list->tail)->next, delivery);
 }
 
 /* Unlinks the delivery behind `previous`, the first where that is 0. */
-static midge_index take(struct midge *b, struct midge_list *list, midge_index previous)
+static midge_index take(const struct midge *b, struct midge_list *list, midge_index previous)
 {
-    return midge_list_take(&b->deliveries, list, 0, previous);
+    midge_index *from = previous != 0 ? &midge_delivery_at(b, previous)->next : &list->head;
+    midge_index delivery = *from;
+    *from = midge_delivery_at(b, delivery)->next;
+    if (*from == 0) {
+        list->tail = previous;
+    }
+    return delivery;
 }
-
-_Static_assert(offsetof(struct midge_delivery, next) == 0, "the link comes first");
 
 static void release_message(struct midge *b, struct midge_session *s, struct midge_delivery *d)
 {

@@ -1,7 +1,5 @@
 #include "events.h"
 
-enum { EVENT_LINK = offsetof(struct midge_connection, event_next) };
-
 void midge_event_raise(struct midge *b, struct midge_connection *c, uint8_t event)
 {
     c->events |= event;
@@ -9,7 +7,8 @@ void midge_event_raise(struct midge *b, struct midge_connection *c, uint8_t even
         return;
     }
     c->flags |= MIDGE_CONN_LISTED;
-    midge_list_append(&b->connections, &b->events, EVENT_LINK, c->index);
+    c->event_next = 0;
+    midge_list_append(&b->events, &midge_connection_at(b, b->events.tail)->event_next, c->index);
 }
 
 void midge_output_due(struct midge *b, struct midge_connection *c)
@@ -29,7 +28,7 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
         c->events ^= due;
         if (c->events == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
-            midge_list_take(&b->connections, &b->events, EVENT_LINK, 0);
+            b->events.head = c->event_next;
             c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
         if (due != 0) {

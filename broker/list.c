@@ -6,24 +6,6 @@ static midge_index *links(const struct midge_pool *pool, uint32_t link, midge_in
     return (midge_index *)(void *)((uint8_t *)midge_pool_at(pool, entry) + link);
 }
 
-void midge_list_append(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry)
-{
-    *links(pool, link, entry) = 0;
-    *(list->tail != 0 ? links(pool, link, list->tail) : &list->head) = entry;
-    list->tail = entry;
-}
-
-midge_index midge_list_take(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index previous)
-{
-    midge_index *from = previous != 0 ? links(pool, link, previous) : &list->head;
-    midge_index entry = *from;
-    *from = *links(pool, link, entry);
-    if (list->tail == entry) {
-        list->tail = previous;
-    }
-    return entry;
-}
-
 void midge_list_insert(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry,
                        midge_index next)
 {

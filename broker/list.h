@@ -9,10 +9,12 @@ struct midge_list {
     midge_index tail;
 };
 
-void midge_list_append(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index entry);
-
-/* Takes out the entry behind `previous`, the first one for 0, and returns it. There is one. */
-midge_index midge_list_take(const struct midge_pool *pool, struct midge_list *list, uint32_t link, midge_index previous);
+/* Appends an entry, whose own link is 0; `last` is the link of the tail. Where the list is empty, neither of these counts. */
+static inline void midge_list_append(struct midge_list *list, midge_index *last, midge_index entry)
+{
+    *(list->head != 0 ? last : &list->head) = entry;
+    list->tail = entry;
+}
 
 /* ---- Lists that any entry may leave: the index of the previous entry lies behind that of the next one ---- */
 

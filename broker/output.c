@@ -12,8 +12,6 @@ enum { REPLAY_STEPS = 512 };
 /* Retained messages encoded ahead of the transport, at most. */
 enum { REPLAY_UNSENT = 64 };
 
-enum { STARVED_LINK = offsetof(struct midge_wait, starved_next) };
-
 /* How a delivery is put together: a fixed header, then the message as it is stored, with another packet identifier in the place
  * of its publisher's; at QoS 0 without that place. A PUBREL is all header. */
 struct layout {
@@ -106,14 +104,16 @@ static void starve(struct midge *b, struct midge_connection *c)
         return;
     }
     c->flags |= MIDGE_CONN_STARVED;
-    midge_list_append(&b->waits, &b->starved, STARVED_LINK, c->index);
+    midge_wait_of(b, c)->starved_next = 0;
+    midge_list_append(&b->starved, &midge_wait_at(b, b->starved.tail)->starved_next, c->index);
 }
 
 void midge_output_feed_starved(struct midge *b)
 {
     uint32_t room = midge_pool_free(&b->deliveries);
     while (b->starved.head != 0 && room > 0) {
-        struct midge_connection *c = midge_connection_at(b, midge_list_take(&b->waits, &b->starved, STARVED_LINK, 0));
+        struct midge_connection *c = midge_connection_at(b, b->starved.head);
+        b->starved.head = midge_wait_of(b, c)->starved_next;
         c->flags &= (uint8_t)~MIDGE_CONN_STARVED;
         if (c->state == MIDGE_ACTIVE) {
             midge_output_due(b, c);

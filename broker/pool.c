@@ -24,16 +24,12 @@ midge_index midge_pool_take(struct midge_pool *pool)
         return 0;
     }
     pool->used++;
-    if (pool->used > pool->peak) {
-        pool->peak = pool->used;
-    }
     return index;
 }
 
 void midge_pool_give(struct midge_pool *pool, midge_index index)
 {
-    MIDGE_ASSERT(index != 0 && index <= pool->touched);
-    MIDGE_ASSERT(pool->used > 0);
+    MIDGE_ASSERT(index - 1u < pool->touched);
     memcpy(midge_pool_at(pool, index), &pool->free, sizeof(pool->free));
     pool->free = index;
     pool->used--;
@@ -41,7 +37,7 @@ void midge_pool_give(struct midge_pool *pool, midge_index index)
 
 bool midge_pool_audit(const struct midge_pool *pool)
 {
-    if (pool->used > pool->touched || pool->touched > pool->capacity || pool->used > pool->peak) {
+    if (pool->used > pool->touched || pool->touched > pool->capacity) {
         return false;
     }
     uint32_t expected = (uint32_t)pool->touched - pool->used;

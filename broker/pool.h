@@ -5,14 +5,14 @@
 #include "base.h"
 
 /* Invariant: used <= touched <= capacity; the free list holds touched - used entries, entries above `touched` were never
- * written, so that memory never used is never walked. */
+ * written, so that memory never used is never walked. An entry is touched only where none is free: `touched` is also the most
+ * that ever was used. */
 struct midge_pool {
     uintptr_t origin; /* the address that entry 0, which does not exist, would have */
     uint32_t entry_size;
     midge_index capacity;
     midge_index touched;
     midge_index used;
-    midge_index peak;
     midge_index free;
 };
 

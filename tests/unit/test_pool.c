@@ -17,7 +17,7 @@ static void takes_each_entry_once_and_then_none(void **state)
             assert_int_equal(midge_pool_take(&pool), i);
             assert_ptr_equal(midge_pool_at(&pool, i), memory + 16u * (i - 1u));
             assert_int_equal(pool.used, i);
-            assert_int_equal(pool.peak, i);
+            assert_int_equal(pool.touched, i);
         }
         assert_int_equal(midge_pool_free(&pool), 0);
         assert_int_equal(midge_pool_take(&pool), 0);
@@ -46,7 +46,7 @@ static void gives_back_in_any_order(void **state)
             assert_true(midge_pool_audit(&pool));
         }
         assert_int_equal(pool.used, 0);
-        assert_int_equal(pool.peak, 4);
+        assert_int_equal(pool.touched, 4);
         for (uint32_t i = 4; i-- > 0;) {
             assert_int_equal(midge_pool_take(&pool), at[i] + 1);
         }
@@ -113,7 +113,7 @@ static void random_operations(void **state)
         }
         peak = count > peak ? count : peak;
         assert_int_equal(pool.used, count);
-        assert_int_equal(pool.peak, peak);
+        assert_int_equal(pool.touched, peak);
         assert_true(midge_pool_audit(&pool));
     }
     free(memory);
@@ -174,7 +174,7 @@ static void audit_finds_a_broken_pool(void **state)
     pool.touched = 9;
     assert_false(midge_pool_audit(&pool));
     pool = good;
-    pool.peak = 1;
+    pool.touched = 1;
     assert_false(midge_pool_audit(&pool));
     free(memory);
 }

@@ -116,8 +116,8 @@ static void nothing_is_stored_for_nobody(void **state)
     begin(&w);
     fixture_subscribe(w.b, w.handles[0], "other", 2);
     assert_int_equal(route_simple(&w, "t", 2), MIDGE_ROUTED);
-    assert_int_equal(w.b->store.blocks.peak, 0);
-    assert_int_equal(w.b->deliveries.peak, 0);
+    assert_int_equal(w.b->store.blocks.touched, 0);
+    assert_int_equal(w.b->deliveries.touched, 0);
     fixture_end(w.b);
 }
 

@@ -171,7 +171,7 @@ static void dry_pools_at_every_step(void **state)
     struct fixture f;
     begin(&f, 2, 16, 32);
     drop(&f, add(&f, 1, filter, 0));
-    midge_index need_chunks = f.names.chunks.peak;
+    midge_index need_chunks = f.names.chunks.touched;
     finish(&f);
     for (midge_index nodes = 0; nodes <= NEED_NODES; nodes++) {
         for (midge_index chunks = 0; chunks <= need_chunks; chunks++) {
