@@ -73,10 +73,7 @@ struct midge_handle midge_connected(struct midge *b, uint8_t listener)
 size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *bytes, size_t size)
 {
     struct midge_connection *c = midge_connection_resolve(b, conn);
-    if (c == NULL) {
-        return size;
-    }
-    if (c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED) {
+    if (c == NULL || c->state >= MIDGE_CLOSING) {
         return size;
     }
     if (c->wait_kind != MIDGE_WAIT_NONE || size == 0) {

@@ -32,16 +32,18 @@ static enum midge_handled end_oversize(struct midge *b, struct midge_connection 
 static enum midge_reason check_first(const struct midge_connection *c, uint8_t first)
 {
     bool connect = midge_type_of(first) == MIDGE_PACKET_CONNECT;
-    if (c->state == MIDGE_CONNECTING && !connect) {
-        return MIDGE_NOT_CONNECT;
-    }
-    if (c->state == MIDGE_ACTIVE && connect) {
+    if (c->state == MIDGE_CONNECTING) {
+        if (!connect) {
+            return MIDGE_NOT_CONNECT;
+        }
+    } else if (connect) {
         return MIDGE_SECOND_CONNECT;
     }
-    if (c->state == MIDGE_ACTIVE && c->level == 3 && midge_type_of(first) != MIDGE_PACKET_PUBLISH) {
-        first &= 0xf7; /* MQTT 3.1 sets DUP where it sends PUBREL, SUBSCRIBE or UNSUBSCRIBE again */
+    enum midge_reason reason = midge_first_check(first);
+    if (reason == MIDGE_HEADER_FLAGS && !connect && c->level == 3) {
+        reason = midge_first_check(first & 0xf7); /* MQTT 3.1 sets DUP where it sends one of these again */
     }
-    return midge_first_check(first);
+    return reason;
 }
 
 static bool is_oversize(const struct midge *b, const struct midge_header *header)
@@ -49,20 +51,20 @@ static bool is_oversize(const struct midge *b, const struct midge_header *header
     return header->size + header->remaining > b->packet_size_max;
 }
 
-/* Whether the reply to a packet fits; where none is due, it does. */
-static bool reply_fits(const struct midge *b, const struct midge_connection *c, uint8_t first)
+/* Whether a packet is answered. */
+static bool is_answered(uint8_t first)
 {
     switch (midge_type_of(first)) {
     case MIDGE_PACKET_PUBLISH:
-        return (first & 0x06) == 0 || midge_replies_room(b, c);
+        return (first & 0x06) != 0;
     case MIDGE_PACKET_PUBREC:
     case MIDGE_PACKET_PUBREL:
     case MIDGE_PACKET_SUBSCRIBE:
     case MIDGE_PACKET_UNSUBSCRIBE:
     case MIDGE_PACKET_PINGREQ:
-        return midge_replies_room(b, c);
-    default:
         return true;
+    default:
+        return false;
     }
 }
 
@@ -77,18 +79,20 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
         [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,    [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
         [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
     };
-    if (!reply_fits(b, c, header->first)) {
+    if (!midge_replies_room(b, c) && is_answered(header->first)) {
         midge_wait(b, c, MIDGE_WAIT_REPLIES, 0);
         return MIDGE_STALLED;
     }
     b->scratch.used = 0;
     struct midge_incoming packet;
-    packet.stored = 0;
-    packet.traced = (struct midge_traced){.first = header->first};
+    packet.stored = c->assembly;
+    packet.traced.topic.size = 0;
+    packet.traced.packet_id = 0;
+    packet.traced.first = header->first;
+    packet.traced.code = 0;
     if (c->assembly == 0) {
         midge_reader_flat(&packet.body, bytes, header->remaining);
     } else {
-        packet.stored = c->assembly;
         midge_reader_message(&packet.body, &b->store, c->assembly, 0);
     }
     enum midge_packet_type type = midge_type_of(header->first);
@@ -99,7 +103,10 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     enum midge_handled handled = numbered && packet.traced.packet_id == 0
                                      ? midge_connection_end(b, c, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
                                      : handlers[type](b, c, &packet);
-    b->metrics.packets_received += handled == MIDGE_STALLED ? 0 : 1;
+    if (handled == MIDGE_STALLED) {
+        return handled;
+    }
+    b->metrics.packets_received++;
     if (handled == MIDGE_HANDLED) {
         packet.traced.size = header->size + header->remaining;
         midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
@@ -124,6 +131,7 @@ static enum midge_handled assembly_give_up(struct midge *b, struct midge_connect
     }
     midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
+    c->header_size++;
     c->remaining = remaining;
     return MIDGE_HANDLED;
 }
@@ -148,6 +156,7 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
     }
     c->assembly = midge_store_begin(&b->store);
     c->assembly_tail = c->assembly;
+    c->header_size++;
     c->remaining = remaining;
     b->store.reserved += need - 1;
     b->assembly_reserved += need;
@@ -243,17 +252,50 @@ static enum midge_handled skip_step(struct midge *b, struct midge_connection *c,
 
 /* ---- Any packet ---- */
 
+/* Keeps the next byte of a packet that comes in parts. */
+static void gather(struct midge_connection *c, struct offer *offer)
+{
+    c->header[c->header_size++] = offer->bytes[0];
+    consume(offer, 1);
+}
+
+/* Decodes the header of the packet at hand, which stands in the offer, or where that does not hold all of it, is gathered.
+ * Returns why the packet cannot be taken, else MIDGE_NONE. */
+static enum midge_reason take_header(struct midge_connection *c, struct offer *offer, struct midge_header *header,
+                                     enum midge_decoded *decoded)
+{
+    const uint8_t *bytes = offer->bytes;
+    size_t size = offer->size;
+    if (c->header_size == 0) {
+        enum midge_reason reason = check_first(c, bytes[0]);
+        if (reason != MIDGE_NONE) {
+            return reason;
+        }
+    } else {
+        bytes = c->header;
+        size = c->header_size;
+    }
+    while ((*decoded = midge_header_decode(bytes, size, header)) == MIDGE_INCOMPLETE && offer->size > 0) {
+        gather(c, offer);
+        bytes = c->header;
+        size = c->header_size;
+    }
+    if (*decoded == MIDGE_DECODED) {
+        return midge_length_check(header);
+    }
+    return *decoded == MIDGE_MALFORMED ? MIDGE_REMAINING_LENGTH : MIDGE_NONE;
+}
+
 /* A small packet is put together beside its header, without a block. */
 static enum midge_handled small_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
                                      struct offer *offer)
 {
     uint32_t whole = header->size + header->remaining;
-    if (c->header_size < whole) {
-        c->header[c->header_size++] = offer->bytes[0];
-        consume(offer, 1);
-    }
-    if (c->header_size < whole) {
-        return MIDGE_HANDLED;
+    while (c->header_size < whole) {
+        if (offer->size == 0) {
+            return MIDGE_HANDLED;
+        }
+        gather(c, offer);
     }
     enum midge_handled handled = dispatch(b, c, header, c->header + header->size);
     if (handled == MIDGE_STALLED) {
@@ -264,58 +306,43 @@ static enum midge_handled small_step(struct midge *b, struct midge_connection *c
     return handled;
 }
 
-/* Takes the bytes of a header, as far as they are there. Returns why the packet cannot be taken, MIDGE_NONE else. */
-static enum midge_reason take_header(struct midge_connection *c, struct offer *offer, struct midge_header *header,
-                                     enum midge_decoded *decoded)
-{
-    uint32_t had = c->header_size;
-    enum midge_reason reason = had == 0 ? check_first(c, offer->bytes[0]) : MIDGE_NONE;
-    if (reason != MIDGE_NONE) {
-        return reason;
-    }
-    uint32_t most = MIDGE_HEADER_SIZE_MAX - had;
-    uint32_t part = offer->size < most ? (uint32_t)offer->size : most;
-    memcpy(c->header + had, offer->bytes, part);
-    *decoded = midge_header_decode(c->header, had + part, header);
-    if (*decoded == MIDGE_MALFORMED) {
-        return MIDGE_REMAINING_LENGTH;
-    }
-    c->header_size = *decoded == MIDGE_DECODED ? header->size : (uint8_t)(had + part);
-    consume(offer, c->header_size - had);
-    return *decoded == MIDGE_DECODED ? midge_length_check(header) : MIDGE_NONE;
-}
-
 /* One step with a packet: at least one byte is consumed, or the connection waits or ends. */
 static enum midge_handled step(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
     struct midge_header header;
-    enum midge_decoded decoded = midge_header_decode(c->header, c->header_size, &header);
+    enum midge_decoded decoded;
+    enum midge_reason reason = take_header(c, offer, &header, &decoded);
+    if (reason != MIDGE_NONE) {
+        return midge_connection_end(b, c, reason);
+    }
     if (decoded == MIDGE_INCOMPLETE) {
-        enum midge_reason reason = take_header(c, offer, &header, &decoded);
-        if (reason != MIDGE_NONE) {
-            return midge_connection_end(b, c, reason);
-        }
-        if (decoded == MIDGE_INCOMPLETE) {
-            return MIDGE_HANDLED;
-        }
-    }
-    bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
-    /* Here and not where the header came: the limit may be lowered while the packet waits. */
-    if (!begun && is_oversize(b, &header) && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-        return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
-    }
-    if (header.remaining > 0 && offer->size == 0) {
         return MIDGE_HANDLED;
     }
-    if (!begun && header.remaining > 0 && offer->size >= header.remaining && !is_oversize(b, &header)) {
-        enum midge_handled handled = dispatch(b, c, &header, offer->bytes);
-        if (handled == MIDGE_HANDLED) {
-            consume(offer, header.remaining);
+    bool begun = c->header_size > header.size;
+    if (!begun) {
+        /* Here and not where the header came: the limit may be lowered while the packet waits. */
+        bool oversize = is_oversize(b, &header);
+        if (oversize && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
+            return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
         }
-        return handled;
+        uint32_t ahead = header.size - c->header_size; /* all of the header, or nothing, is before the body */
+        uint32_t left = ahead + header.remaining;
+        if (!oversize && left > 0 && offer->size >= left) {
+            enum midge_handled handled = dispatch(b, c, &header, offer->bytes + ahead);
+            if (handled == MIDGE_HANDLED) {
+                consume(offer, left);
+            }
+            return handled;
+        }
     }
     if (header.size + header.remaining <= sizeof(c->header)) {
         return small_step(b, c, &header, offer);
+    }
+    while (c->header_size < header.size) {
+        gather(c, offer);
+    }
+    if (offer->size == 0) {
+        return MIDGE_HANDLED;
     }
     return (c->flags & MIDGE_CONN_SKIPPED) != 0 ? skip_step(b, c, offer) : assembly_step(b, c, &header, offer);
 }
@@ -323,14 +350,9 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
 size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size)
 {
     struct offer offer = {.bytes = bytes, .size = size};
-    while (offer.size > 0) {
-        enum midge_handled handled = step(b, c, &offer);
-        if (handled == MIDGE_ENDED) {
-            return size;
-        }
-        if (handled == MIDGE_STALLED) {
-            break;
-        }
+    enum midge_handled handled = MIDGE_HANDLED;
+    while (offer.size > 0 && handled == MIDGE_HANDLED) {
+        handled = step(b, c, &offer);
     }
-    return size - offer.size;
+    return handled == MIDGE_ENDED ? size : size - offer.size;
 }

@@ -15,63 +15,46 @@ enum connect_flag {
 enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
 {
     uint32_t remaining = 0;
-    for (uint32_t i = 1; i < MIDGE_HEADER_SIZE_MAX; i++) {
+    uint32_t i = 1;
+    uint8_t more;
+    do {
         if (i >= size) {
             return MIDGE_INCOMPLETE;
         }
+        more = bytes[i] & 0x80;
         remaining |= (uint32_t)(bytes[i] & 0x7f) << (7 * (i - 1));
-        if ((bytes[i] & 0x80) == 0) {
-            *header = (struct midge_header){.first = bytes[0], .size = (uint8_t)(i + 1), .remaining = remaining};
-            return MIDGE_DECODED;
-        }
-    }
-    return MIDGE_MALFORMED;
+        i++;
+    } while (more != 0 && i < MIDGE_HEADER_SIZE_MAX);
+    *header = (struct midge_header){.first = bytes[0], .size = (uint8_t)i, .remaining = remaining};
+    return more == 0 ? MIDGE_DECODED : MIDGE_MALFORMED;
 }
+
+/* What a client may send: a bit for each value of the lower half of the first byte. */
+static const uint16_t allowed[16] = {
+    [MIDGE_PACKET_CONNECT] = 0x0001, [MIDGE_PACKET_PUBLISH] = 0x3c3f, /* but for QoS 3, and DUP at QoS 0 */
+    [MIDGE_PACKET_PUBACK] = 0x0001,  [MIDGE_PACKET_PUBREC] = 0x0001,     [MIDGE_PACKET_PUBREL] = 0x0004,
+    [MIDGE_PACKET_PUBCOMP] = 0x0001, [MIDGE_PACKET_SUBSCRIBE] = 0x0004,  [MIDGE_PACKET_UNSUBSCRIBE] = 0x0004,
+    [MIDGE_PACKET_PINGREQ] = 0x0001, [MIDGE_PACKET_DISCONNECT] = 0x0001,
+};
 
 enum midge_reason midge_first_check(uint8_t first)
 {
-    uint8_t flags = first & 0x0f;
-    switch (midge_type_of(first)) {
-    case MIDGE_PACKET_PUBLISH:
-        if ((flags & 0x06) == 0x06) {
-            return MIDGE_QOS_3;
-        }
-        return (flags & 0x0e) == 0x08 ? MIDGE_QOS0_DUP : MIDGE_NONE;
-    case MIDGE_PACKET_PUBREL:
-    case MIDGE_PACKET_SUBSCRIBE:
-    case MIDGE_PACKET_UNSUBSCRIBE:
-        return flags == 0x02 ? MIDGE_NONE : MIDGE_HEADER_FLAGS;
-    case MIDGE_PACKET_CONNECT:
-    case MIDGE_PACKET_PUBACK:
-    case MIDGE_PACKET_PUBREC:
-    case MIDGE_PACKET_PUBCOMP:
-    case MIDGE_PACKET_PINGREQ:
-    case MIDGE_PACKET_DISCONNECT:
-        return flags == 0 ? MIDGE_NONE : MIDGE_HEADER_FLAGS;
-    default:
-        return MIDGE_PACKET_TYPE;
+    uint32_t flags = allowed[midge_type_of(first)];
+    if ((flags >> (first & 0x0f) & 1) != 0) {
+        return MIDGE_NONE;
     }
+    if (midge_type_of(first) == MIDGE_PACKET_PUBLISH) {
+        return (first & 0x06) == 0x06 ? MIDGE_QOS_3 : MIDGE_QOS0_DUP;
+    }
+    return flags == 0 ? MIDGE_PACKET_TYPE : MIDGE_HEADER_FLAGS;
 }
 
 enum midge_reason midge_length_check(const struct midge_header *header)
 {
-    bool right = true;
-    switch (midge_type_of(header->first)) {
-    case MIDGE_PACKET_PUBACK:
-    case MIDGE_PACKET_PUBREC:
-    case MIDGE_PACKET_PUBREL:
-    case MIDGE_PACKET_PUBCOMP:
-        right = header->remaining == 2;
-        break;
-    case MIDGE_PACKET_PINGREQ:
-    case MIDGE_PACKET_DISCONNECT:
-        right = header->remaining == 0;
-        break;
-    default:
-        /* The other types have at least a two-byte field; their decoders find out the rest. */
-        right = header->remaining >= 2;
-        break;
-    }
+    enum midge_packet_type type = midge_type_of(header->first);
+    uint32_t least = type >= MIDGE_PACKET_PINGREQ ? 0 : 2; /* a two-byte field at least; the decoders find out the rest */
+    bool fixed = type >= MIDGE_PACKET_PINGREQ || (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_PUBCOMP);
+    bool right = fixed ? header->remaining == least : header->remaining >= least;
     return right ? MIDGE_NONE : MIDGE_LENGTH;
 }
 

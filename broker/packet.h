@@ -43,7 +43,7 @@ enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct
  * MIDGE_QOS_3 [MQTT-3.3.1-4] or MIDGE_QOS0_DUP [MQTT-3.3.1-2]. */
 enum midge_reason midge_first_check(uint8_t first);
 
-/* Whether that type of packet may be that long: MIDGE_NONE or MIDGE_LENGTH. */
+/* Whether a packet whose first byte was checked may be that long: MIDGE_NONE or MIDGE_LENGTH. */
 enum midge_reason midge_length_check(const struct midge_header *header);
 
 /* Writes a fixed header, MIDGE_HEADER_SIZE_MAX bytes at most. Returns its size. */

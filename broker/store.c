@@ -115,6 +115,7 @@ void midge_store_publish(struct midge_store *store, midge_index message, uint16_
     MIDGE_ASSERT((m->flags & MIDGE_MESSAGE_PUBLISHED) == 0);
     m->topic_size = topic_size;
     m->flags = flags | MIDGE_MESSAGE_PUBLISHED;
+    m->framing = (flags & MIDGE_MESSAGE_GAP) != 0 ? 4 : 2;
     store->messages++;
     store->bytes += midge_message_charge(m);
 }
@@ -137,7 +138,7 @@ void midge_reader_flat(struct midge_reader *reader, const uint8_t *bytes, uint32
 {
     reader->store = NULL;
     reader->run = bytes;
-    reader->run_size = size;
+    reader->end = bytes + size;
     reader->size = size;
     reader->next = 0;
 }
@@ -155,20 +156,24 @@ void midge_reader_resume(struct midge_reader *reader, const struct midge_store *
     reader->store = store;
     reader->size = midge_message_at(store, message)->size - offset;
     reader->run = block_at(store, block) + at;
-    reader->run_size = midge_min(store->blocks.entry_size - at, reader->size);
+    reader->end = reader->run + midge_min(store->blocks.entry_size - at, reader->size);
     reader->next = *block_next(store, block);
+}
+
+static uint32_t run_size(const struct midge_reader *reader)
+{
+    return (uint32_t)(reader->end - reader->run);
 }
 
 /* Moves on by `size` bytes of the run, which has them, and to the next block where the run is used up. */
 static void consume(struct midge_reader *reader, uint32_t size)
 {
     reader->run += size;
-    reader->run_size -= size;
     reader->size -= size;
-    if (reader->run_size == 0 && reader->size > 0) {
+    if (reader->run == reader->end && reader->size > 0) {
         MIDGE_ASSERT(reader->next != 0);
         reader->run = block_at(reader->store, reader->next) + sizeof(midge_index);
-        reader->run_size = midge_min(block_room(reader->store), reader->size);
+        reader->end = reader->run + midge_min(block_room(reader->store), reader->size);
         reader->next = *block_next(reader->store, reader->next);
     }
 }
@@ -183,8 +188,9 @@ uint8_t midge_reader_u8(struct midge_reader *reader)
 
 uint16_t midge_reader_u16(struct midge_reader *reader)
 {
-    uint32_t high = midge_reader_u8(reader);
-    return (uint16_t)(high << 8 | midge_reader_u8(reader));
+    uint8_t across[2];
+    struct midge_scratch scratch = {.bytes = across, .size = sizeof(across)};
+    return midge_get_u16(midge_reader_take(reader, sizeof(across), &scratch));
 }
 
 /* Moves on by `size` bytes, which are copied unless `to` is NULL. */
@@ -192,7 +198,7 @@ static void move(struct midge_reader *reader, uint8_t *to, uint32_t size)
 {
     MIDGE_ASSERT(reader->size >= size);
     while (size > 0) {
-        uint32_t part = midge_min(size, reader->run_size);
+        uint32_t part = midge_min(size, run_size(reader));
         if (to != NULL) {
             memcpy(to, reader->run, part);
             to += part;
@@ -215,7 +221,7 @@ void midge_reader_skip(struct midge_reader *reader, uint32_t size)
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch)
 {
     const uint8_t *bytes = reader->run;
-    if (size <= reader->run_size) {
+    if (size <= run_size(reader)) {
         consume(reader, size);
         return bytes;
     }
@@ -233,7 +239,7 @@ void midge_store_append_from(struct midge_store *store, midge_index message, mid
 {
     MIDGE_ASSERT(reader->size >= size);
     while (size > 0) {
-        uint32_t part = midge_min(size, reader->run_size);
+        uint32_t part = midge_min(size, run_size(reader));
         midge_store_append(store, message, tail, reader->run, part);
         size -= part;
         consume(reader, part);

@@ -28,6 +28,7 @@ struct midge_message {
     uint32_t size; /* of the body */
     uint16_t topic_size;
     uint8_t flags;
+    uint8_t framing; /* bytes of the body that are neither topic nor payload: 2 or 4 */
 };
 
 struct midge_store {
@@ -80,7 +81,7 @@ void midge_store_release(struct midge_store *store, midge_index message);
 /* What a published message is charged for: topic and payload, in bytes. */
 static inline uint32_t midge_message_charge(const struct midge_message *message)
 {
-    return message->size - ((message->flags & MIDGE_MESSAGE_GAP) != 0 ? 4u : 2u);
+    return message->size - message->framing;
 }
 
 /* The size of a published message's payload. */
@@ -94,8 +95,8 @@ static inline uint32_t midge_message_payload_size(const struct midge_message *me
 struct midge_reader {
     const struct midge_store *store;
     const uint8_t *run; /* the bytes at hand */
-    uint32_t run_size;
-    uint32_t size; /* all that is left, the run included */
+    const uint8_t *end; /* of the run */
+    uint32_t size;      /* all that is left, the run included */
     midge_index next;
 };
 

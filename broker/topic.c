@@ -34,24 +34,21 @@ static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct conten
     const uint8_t *end = bytes + size;
     *contents = (struct contents){0};
     while (bytes < end) {
-        uint8_t c = *bytes;
+        uint8_t c = *bytes++;
+        if (c > '/' && c < 0x80) {
+            continue; /* a digit or a letter, most likely */
+        }
         if (c >= 0x80) {
-            uint32_t length = character_size(bytes, (size_t)(end - bytes));
+            uint32_t length = character_size(bytes - 1, (size_t)(end - bytes) + 1);
             if (length == 0) {
                 return MIDGE_BAD_UTF8;
             }
-            bytes += length;
-            continue;
-        }
-        bytes++;
-        if (c > '/') {
-            continue; /* a digit or a letter, most likely */
-        }
-        if (c == 0) {
+            bytes += length - 1;
+        } else if (c == '/') {
+            contents->slashes++;
+        } else if (c == 0) {
             return MIDGE_NUL_CHARACTER;
-        }
-        contents->slashes += c == '/' ? 1 : 0;
-        if (c == '+' || c == '#') {
+        } else if (c == '+' || c == '#') {
             bool starts = bytes == first + 1 || bytes[-2] == '/';
             bool ends = bytes == end || (c == '+' && *bytes == '/');
             contents->wildcards = true;

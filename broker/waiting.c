@@ -149,8 +149,8 @@ bool midge_wait_others(const struct midge *b, const struct midge_connection *c, 
 
 void midge_wait_done(struct midge *b, struct midge_connection *c)
 {
-    pass_turn(b, c);
     c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
+    pass_turn(b, c);
 }
 
 bool midge_wait_expired(const struct midge *b, const struct midge_connection *c)
