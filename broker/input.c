@@ -350,9 +350,9 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
 size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size)
 {
     struct offer offer = {.bytes = bytes, .size = size};
-    enum midge_handled handled = MIDGE_HANDLED;
-    while (offer.size > 0 && handled == MIDGE_HANDLED) {
+    enum midge_handled handled;
+    do {
         handled = step(b, c, &offer);
-    }
+    } while (offer.size > 0 && handled == MIDGE_HANDLED);
     return handled == MIDGE_ENDED ? size : size - offer.size;
 }
