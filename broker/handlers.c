@@ -112,7 +112,6 @@ struct filter {
 static enum midge_reason next_filter(struct midge *b, struct midge_reader *list, bool subscribe, struct filter *filter)
 {
     b->scratch.used = 0;
-    filter->name = (struct midge_view){0}; /* that of one before must not be named where this one cannot be read */
     enum midge_reason reason =
         midge_filter_decode(list, subscribe, &b->scratch, b->config.limits.topic_levels, &filter->name, &filter->qos);
     return reason == MIDGE_NONE && filter->name.size > midge_name_size_max(b) ? MIDGE_SCRATCH : reason;

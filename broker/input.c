@@ -108,8 +108,10 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     }
     b->metrics.packets_received++;
     if (handled == MIDGE_HANDLED) {
-        packet.traced.size = header->size + header->remaining;
-        midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
+        if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
+            packet.traced.size = header->size + header->remaining;
+            midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
+        }
         c->header_size = 0;
         midge_wait_done(b, c);
     }

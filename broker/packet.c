@@ -70,14 +70,13 @@ uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining)
     return size;
 }
 
-/* Reads a field that starts with its size in two bytes. */
+/* Reads a field that starts with its size in two bytes. The view is empty where it is not there, and has no bytes where the
+ * scratch has no room for it. */
 static enum midge_reason read_field(struct midge_reader *body, struct midge_scratch *scratch, struct midge_view *view)
 {
-    if (body->size < 2) {
-        return MIDGE_LENGTH;
-    }
-    uint32_t size = midge_reader_u16(body);
+    uint32_t size = body->size < 2 ? UINT32_MAX : midge_reader_u16(body);
     if (size > body->size) {
+        *view = (struct midge_view){0};
         return MIDGE_LENGTH;
     }
     view->size = size;
@@ -201,11 +200,9 @@ enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_s
 enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body, struct midge_scratch *scratch,
                                        uint32_t levels_max, struct midge_publish *publish)
 {
-    publish->topic = (struct midge_view){0};
     publish->packet_id = 0;
     publish->qos = (first >> 1) & 3;
     publish->retain = (first & 1) != 0;
-    publish->dup = (first & 8) != 0;
     enum midge_reason reason = read_field(body, scratch, &publish->topic);
     if (reason == MIDGE_NONE) {
         reason = midge_topic_check(publish->topic.bytes, publish->topic.size, levels_max);

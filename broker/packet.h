@@ -70,7 +70,6 @@ struct midge_publish {
     uint16_t packet_id; /* 0 at QoS 0 */
     uint8_t qos;
     bool retain;
-    bool dup;
 };
 
 /* Decodes the body of a PUBLISH, whose first byte was checked; `body` then stands at the payload. The topic is checked, with at

@@ -115,7 +115,7 @@ void midge_store_publish(struct midge_store *store, midge_index message, uint16_
     MIDGE_ASSERT((m->flags & MIDGE_MESSAGE_PUBLISHED) == 0);
     m->topic_size = topic_size;
     m->flags = flags | MIDGE_MESSAGE_PUBLISHED;
-    m->framing = (flags & MIDGE_MESSAGE_GAP) != 0 ? 4 : 2;
+    m->framing = (uint8_t)(2 + (flags & MIDGE_MESSAGE_GAP) / 2);
     store->messages++;
     store->bytes += midge_message_charge(m);
 }

@@ -12,7 +12,7 @@
 
 enum {
     MIDGE_MESSAGE_QOS = 0x03,
-    MIDGE_MESSAGE_GAP = 0x04,      /* two bytes lie between topic and payload; always so at QoS 1 and 2 */
+    MIDGE_MESSAGE_GAP = 0x04, /* twice what it stands for: two bytes lie between topic and payload; always so at QoS 1 and 2 */
     MIDGE_MESSAGE_PUBLISHED = 0x08 /* counted in store.messages */
 };
 

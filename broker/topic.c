@@ -1,95 +1,77 @@
 #include "topic.h"
 
-/* The size of the well-formed character that starts with a byte over 0x7f, 0 where it is ill-formed: neither overlong, nor a
- * surrogate, nor beyond U+10FFFF. */
-static uint32_t character_size(const uint8_t *bytes, size_t size)
+/* How many bytes the well-formed character that starts with a byte over 0x7f has behind it, 0 where it is ill-formed: neither
+ * overlong, nor a surrogate, nor beyond U+10FFFF. */
+static uint32_t character_rest(const uint8_t *bytes, size_t size)
 {
     uint8_t lead = bytes[0];
-    uint32_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || length > size) {
+    uint32_t rest = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    if (lead < 0xc2 || lead > 0xf4 || rest >= size) {
         return 0;
     }
-    uint32_t character = lead & (0x7fu >> length);
-    for (uint32_t i = 1; i < length; i++) {
+    uint32_t character = lead & (0x3fu >> rest);
+    for (uint32_t i = 1; i <= rest; i++) {
         if ((bytes[i] & 0xc0) != 0x80) {
             return 0;
         }
         character = character << 6 | (bytes[i] & 0x3f);
     }
     /* What one byte less could hold: of three bytes 11 bits, of four 16; that of two is seen from the lead. */
-    bool wrong = character >> (5 * length - 4) == 0 || character >> 11 == 0xd800 >> 11 || character > 0x10ffff;
-    return wrong ? 0 : length;
+    bool wrong = character >> (5 * rest + 1) == 0 || character >> 11 == 0xd800 >> 11 || character > 0x10ffff;
+    return wrong ? 0 : rest;
 }
 
-/* What a string holds beside well-formed characters. */
-struct contents {
-    uint32_t slashes;
-    bool wildcards;
-    bool misplaced; /* one of them is not a level of its own, or a # not the last one */
-};
+enum kind { STRING, TOPIC, FILTER };
 
-static enum midge_reason scan(const uint8_t *bytes, uint32_t size, struct contents *contents)
+/* Checks a string of any kind: first whether it is well-formed throughout, then the rest. */
+static enum midge_reason check(const uint8_t *bytes, uint32_t size, uint32_t levels_max, enum kind kind)
 {
     const uint8_t *first = bytes;
     const uint8_t *end = bytes + size;
-    *contents = (struct contents){0};
-    while (bytes < end) {
-        uint8_t c = *bytes++;
+    enum midge_reason wrong = size == 0 ? MIDGE_TOPIC_EMPTY : MIDGE_NONE;
+    uint32_t levels = 1;
+    for (; bytes != end; bytes++) {
+        uint8_t c = *bytes;
         if (c > '/' && c < 0x80) {
             continue; /* a digit or a letter, most likely */
         }
         if (c >= 0x80) {
-            uint32_t length = character_size(bytes - 1, (size_t)(end - bytes) + 1);
-            if (length == 0) {
+            uint32_t rest = character_rest(bytes, (size_t)(end - bytes));
+            if (rest == 0) {
                 return MIDGE_BAD_UTF8;
             }
-            bytes += length - 1;
+            bytes += rest;
         } else if (c == '/') {
-            contents->slashes++;
+            levels++;
         } else if (c == 0) {
             return MIDGE_NUL_CHARACTER;
         } else if (c == '+' || c == '#') {
-            bool starts = bytes == first + 1 || bytes[-2] == '/';
-            bool ends = bytes == end || (c == '+' && *bytes == '/');
-            contents->wildcards = true;
-            contents->misplaced = contents->misplaced || !starts || !ends;
+            bool starts = bytes == first || bytes[-1] == '/';
+            bool ends = bytes + 1 == end || (c == '+' && bytes[1] == '/');
+            if (kind == TOPIC) {
+                wrong = MIDGE_TOPIC_WILDCARD;
+            } else if (!starts || !ends) {
+                wrong = MIDGE_FILTER_WILDCARD; /* it is not a level of its own, or a # not the last one */
+            }
         }
     }
-    return MIDGE_NONE;
+    if (kind == STRING) {
+        return MIDGE_NONE;
+    }
+    return wrong == MIDGE_NONE && levels > levels_max ? MIDGE_TOPIC_LEVELS : wrong;
 }
 
 enum midge_reason midge_string_check(const uint8_t *bytes, uint32_t size)
 {
-    struct contents contents;
-    return scan(bytes, size, &contents);
-}
-
-/* Topics and filters differ in wildcards only. */
-static enum midge_reason check(const uint8_t *bytes, uint32_t size, uint32_t levels_max, bool filter)
-{
-    struct contents contents;
-    enum midge_reason reason = scan(bytes, size, &contents);
-    if (reason != MIDGE_NONE) {
-        return reason;
-    }
-    if (size == 0) {
-        return MIDGE_TOPIC_EMPTY;
-    }
-    if (contents.wildcards && !filter) {
-        return MIDGE_TOPIC_WILDCARD;
-    }
-    if (contents.misplaced) {
-        return MIDGE_FILTER_WILDCARD;
-    }
-    return contents.slashes >= levels_max ? MIDGE_TOPIC_LEVELS : MIDGE_NONE;
+    return check(bytes, size, 0, STRING);
 }
 
 enum midge_reason midge_topic_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
 {
-    return check(bytes, size, levels_max, false);
+    return check(bytes, size, levels_max, TOPIC);
 }
 
 enum midge_reason midge_filter_check(const uint8_t *bytes, uint32_t size, uint32_t levels_max)
 {
-    return check(bytes, size, levels_max, true);
+    return check(bytes, size, levels_max, FILTER);
 }

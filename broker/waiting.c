@@ -150,7 +150,9 @@ bool midge_wait_others(const struct midge *b, const struct midge_connection *c, 
 void midge_wait_done(struct midge *b, struct midge_connection *c)
 {
     c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
-    pass_turn(b, c);
+    if (c->woken_kind != MIDGE_WAIT_NONE) {
+        pass_turn(b, c);
+    }
 }
 
 bool midge_wait_expired(const struct midge *b, const struct midge_connection *c)

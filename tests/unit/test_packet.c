@@ -345,7 +345,6 @@ static void publish_cut_at_every_byte(void **state)
                 assert_int_equal(publish.payload_size, size - (qos > 0 ? 7u : 5u));
                 assert_int_equal(publish.qos, qos);
                 assert_true(publish.retain);
-                assert_true(publish.dup);
                 assert_int_equal(publish.topic.size, 3);
             }
         }
@@ -367,7 +366,6 @@ static void publish_that_is_wrong(void **state)
     assert_int_equal(decode_publish(0x30, (const uint8_t *)"\xff\xff", 2, &publish), MIDGE_LENGTH);
     assert_int_equal(decode_publish(0x30, (const uint8_t *)"\0\1a", 3, &publish), MIDGE_NONE);
     assert_false(publish.retain);
-    assert_false(publish.dup);
     assert_int_equal(publish.payload_size, 0);
 }
 
