@@ -185,13 +185,13 @@ enum midge_memory_id { MIDGE_MEMORY_ROWS(MIDGE_ROW_ID, MIDGE_LIMIT_NONE) MIDGE_M
 /* The same sum at run time. */
 size_t midge_memory_size(const struct midge_limits *limits);
 
-/* One row of the memory table: the count and the size of an entry in bytes. The rows, each rounded up to 8 bytes, add up to
+/* The memory table: of each row the count, and the size of an entry in bytes. The rows, each rounded up to 8 bytes, add up to
  * midge_memory_size. */
 struct midge_memory_row {
     uint32_t count;
     uint32_t entry_size;
 };
-struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum midge_memory_id id);
+void midge_memory_rows(const struct midge_limits *limits, struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT]);
 
 /* ---- Policies -------------------------------------------------------------------------------------------------------- */
 

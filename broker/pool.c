@@ -10,7 +10,12 @@ static midge_index next_free(const struct midge_pool *pool, midge_index index)
 
 void midge_pool_init(struct midge_pool *pool, void *entries, midge_index capacity, uint32_t entry_size)
 {
-    *pool = (struct midge_pool){.origin = (uintptr_t)entries - entry_size, .entry_size = entry_size, .capacity = capacity};
+    pool->origin = (uintptr_t)entries - entry_size;
+    pool->entry_size = entry_size;
+    pool->capacity = capacity;
+    pool->touched = 0;
+    pool->used = 0;
+    pool->free = 0;
 }
 
 midge_index midge_pool_take(struct midge_pool *pool)

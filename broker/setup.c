@@ -9,110 +9,94 @@ enum { COUNT_MAX = 16777214 };
 
 enum { DURATION_MAX_MS = 86400000 };
 
-struct midge_memory_row midge_memory_row(const struct midge_limits *limits, enum midge_memory_id id)
+void midge_memory_rows(const struct midge_limits *limits, struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT])
 {
 #define LIMIT(field) limits->field
-#define ROW(name, text, count, size) {(count), (size)},
-    const struct midge_memory_row rows[] = {MIDGE_MEMORY_ROWS(ROW, LIMIT)};
+#define ROW(id, text, count, size) rows[MIDGE_MEMORY_##id] = (struct midge_memory_row){(count), (size)};
+    MIDGE_MEMORY_ROWS(ROW, LIMIT)
 #undef ROW
 #undef LIMIT
-    MIDGE_ASSERT(id < MIDGE_MEMORY_ROW_COUNT);
-    return rows[id];
 }
 
-size_t midge_memory_size(const struct midge_limits *l)
+static size_t size_of(const struct midge_memory_row *row)
 {
+    return MIDGE_ALIGN_UP((size_t)row->count * row->entry_size);
+}
+
+size_t midge_memory_size(const struct midge_limits *limits)
+{
+    struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
+    midge_memory_rows(limits, rows);
     size_t size = 0;
-    for (uint32_t id = 0; id < MIDGE_MEMORY_ROW_COUNT; id++) {
-        struct midge_memory_row row = midge_memory_row(l, (enum midge_memory_id)id);
-        size += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
+    for (uint32_t i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
+        size += size_of(&rows[i]);
     }
     return size;
 }
 
-/* One field of a structure and the range it must lie in. */
+/* What the checks below say where all is well; else it is the offset of the field in struct midge_config. */
+#define ALL_WELL SIZE_MAX
+
+/* The range of a limit: all are 32 bits wide. A maximum of 0 is none. */
 struct range {
-    uint16_t offset;
-    uint16_t min;
-    uint32_t max;
+    midge_index min;
+    midge_index max;
 };
 
-/* Finds the first field out of its range; SIZE_MAX where there is none. */
-static size_t find_wrong(const void *fields, const struct range *ranges, uint32_t count)
+static const struct range ranges[] = {
+    {1, COUNT_MAX}, /* clients */
+    {1, COUNT_MAX}, /* handshakes */
+    {1, COUNT_MAX}, /* sessions */
+    {0, COUNT_MAX}, /* subscriptions */
+    {0, COUNT_MAX}, /* filter_nodes */
+    {0, COUNT_MAX}, /* topic_nodes */
+    {0, COUNT_MAX}, /* names */
+    {8, 256},       /* name_size */
+    {1, COUNT_MAX}, /* deliveries */
+    {1, COUNT_MAX}, /* qos2_identifiers */
+    {4, COUNT_MAX}, /* blocks */
+    {64, 4096},     /* block_size */
+    {4, 128},       /* replies */
+    {64, 0},        /* scratch_size */
+    {1, 65535},     /* topic_levels */
+};
+_Static_assert(sizeof(ranges) / sizeof(ranges[0]) == sizeof(struct midge_limits) / sizeof(uint32_t), "a range for each limit");
+
+static size_t check_limits(const struct midge_limits *limits)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t value;
-        memcpy(&value, (const uint8_t *)fields + ranges[i].offset, sizeof(value));
-        if (value < ranges[i].min || value > ranges[i].max) {
-            return ranges[i].offset;
+    const uint32_t *values = (const uint32_t *)limits;
+    for (uint32_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (values[i] < ranges[i].min || (ranges[i].max != 0 && values[i] > ranges[i].max)) {
+            return offsetof(struct midge_config, limits) + i * sizeof(uint32_t);
         }
     }
-    return SIZE_MAX;
+    return limits->sessions < limits->clients                           ? offsetof(struct midge_config, limits.sessions)
+           : limits->clients + limits->handshakes > (uint32_t)COUNT_MAX ? offsetof(struct midge_config, limits.handshakes)
+           : limits->name_size % 4 != 0                                 ? offsetof(struct midge_config, limits.name_size)
+           : limits->block_size % 8 != 0                                ? offsetof(struct midge_config, limits.block_size)
+           : MIDGE_INDEX_BITS > 16 && limits->blocks > UINT32_MAX / limits->block_size
+               ? offsetof(struct midge_config, limits.blocks)
+               : ALL_WELL;
 }
 
-static bool check_limits(const struct midge_limits *limits, size_t *wrong)
+static size_t check_policy(const struct midge_policy *policy)
 {
-#define LIMIT(field, min, max)                                                                                                 \
-    {                                                                                                                          \
-        offsetof(struct midge_limits, field), (min), (max)                                                                     \
+    enum { FIRST = offsetof(struct midge_policy, connect_timeout_ms), LAST = offsetof(struct midge_policy, close_ms) };
+    for (uint32_t i = FIRST; i <= LAST; i += sizeof(uint32_t)) {
+        uint32_t duration_ms;
+        memcpy(&duration_ms, (const uint8_t *)policy + i, sizeof(duration_ms));
+        if (duration_ms - 1 >= DURATION_MAX_MS) {
+            return offsetof(struct midge_config, policy) + i;
+        }
     }
-    static const struct range ranges[] = {
-        LIMIT(clients, 1, COUNT_MAX),
-        LIMIT(handshakes, 1, COUNT_MAX),
-        LIMIT(sessions, 1, COUNT_MAX),
-        LIMIT(subscriptions, 0, COUNT_MAX),
-        LIMIT(filter_nodes, 0, COUNT_MAX),
-        LIMIT(topic_nodes, 0, COUNT_MAX),
-        LIMIT(names, 0, COUNT_MAX),
-        LIMIT(name_size, 8, 256),
-        LIMIT(deliveries, 1, COUNT_MAX),
-        LIMIT(qos2_identifiers, 1, COUNT_MAX),
-        LIMIT(blocks, 4, COUNT_MAX),
-        LIMIT(block_size, 64, 4096),
-        LIMIT(replies, 4, 128),
-        LIMIT(scratch_size, 64, UINT32_MAX),
-        LIMIT(topic_levels, 1, 65535),
-    };
-#undef LIMIT
-    size_t field = find_wrong(limits, ranges, sizeof(ranges) / sizeof(ranges[0]));
-    if (field == SIZE_MAX) {
-        field = limits->sessions < limits->clients                           ? offsetof(struct midge_limits, sessions)
-                : limits->clients + limits->handshakes > (uint32_t)COUNT_MAX ? offsetof(struct midge_limits, handshakes)
-                : limits->name_size % 4 != 0                                 ? offsetof(struct midge_limits, name_size)
-                : limits->block_size % 8 != 0                                ? offsetof(struct midge_limits, block_size)
-                : (uint64_t)limits->blocks * limits->block_size > UINT32_MAX ? offsetof(struct midge_limits, blocks)
-                                                                             : SIZE_MAX;
-    }
-    if (field != SIZE_MAX && wrong != NULL) {
-        *wrong = offsetof(struct midge_config, limits) + field;
-    }
-    return field == SIZE_MAX;
-}
-
-static bool check_policy(const struct midge_policy *policy, size_t *wrong)
-{
-#define DURATION(field)                                                                                                        \
-    {                                                                                                                          \
-        offsetof(struct midge_policy, field), 1, DURATION_MAX_MS                                                               \
-    }
-    static const struct range ranges[] = {DURATION(connect_timeout_ms), DURATION(progress_ms), DURATION(wait_ms),
-                                          DURATION(assembly_ms), DURATION(close_ms)};
-#undef DURATION
-    size_t field = find_wrong(policy, ranges, sizeof(ranges) / sizeof(ranges[0]));
-    if (field == SIZE_MAX) {
-        field = policy->inflight_max == 0 || policy->inflight_max > MIDGE_INFLIGHT_MAX
-                    ? offsetof(struct midge_policy, inflight_max)
-                : policy->qos_max > 2                             ? offsetof(struct midge_policy, qos_max)
-                : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE  ? offsetof(struct midge_policy, overflow_qos0)
-                : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE ? offsetof(struct midge_policy, overflow_qos12)
-                : (uint32_t)policy->overflow_offline > MIDGE_REFUSE || policy->overflow_offline == MIDGE_DISCONNECT
-                    ? offsetof(struct midge_policy, overflow_offline)
-                    : SIZE_MAX;
-    }
-    if (field != SIZE_MAX && wrong != NULL) {
-        *wrong = offsetof(struct midge_config, policy) + field;
-    }
-    return field == SIZE_MAX;
+    return policy->inflight_max == 0 || policy->inflight_max > MIDGE_INFLIGHT_MAX
+               ? offsetof(struct midge_config, policy.inflight_max)
+           : policy->qos_max > 2                             ? offsetof(struct midge_config, policy.qos_max)
+           : (uint32_t)policy->overflow_qos0 > MIDGE_REFUSE  ? offsetof(struct midge_config, policy.overflow_qos0)
+           : (uint32_t)policy->overflow_qos12 > MIDGE_REFUSE ? offsetof(struct midge_config, policy.overflow_qos12)
+           : (uint32_t)policy->overflow_offline > MIDGE_REFUSE || policy->overflow_offline == MIDGE_DISCONNECT
+               ? offsetof(struct midge_config, policy.overflow_offline)
+               : ALL_WELL;
 }
 
 void midge_policy_default(struct midge_policy *policy)
@@ -134,9 +118,18 @@ void midge_policy_default(struct midge_policy *policy)
     };
 }
 
+/* Whether a check said that all is well; else notes what is wrong for the port. */
+static bool is_right(size_t found, size_t *wrong)
+{
+    if (found != ALL_WELL && wrong != NULL) {
+        *wrong = found;
+    }
+    return found == ALL_WELL;
+}
+
 bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t *wrong)
 {
-    if (!check_policy(policy, wrong)) {
+    if (!is_right(check_policy(policy), wrong)) {
         return false;
     }
     bool wider = policy->inflight_max > b->config.policy.inflight_max;
@@ -157,21 +150,11 @@ bool midge_set_policy(struct midge *b, const struct midge_policy *policy, size_t
 }
 
 /* Where a row of the memory table goes: into a pool of struct midge, or to an array which a pointer in it leads to. */
-struct place {
-    uint16_t offset;
-    bool pool;
-};
+enum { IS_ARRAY = 1 }; /* beside the offset in struct midge, which is even */
+#define POOL(field) offsetof(struct midge, field)
+#define ARRAY(field) (offsetof(struct midge, field) | IS_ARRAY)
 
-#define POOL(field)                                                                                                            \
-    {                                                                                                                          \
-        offsetof(struct midge, field), true                                                                                    \
-    }
-#define ARRAY(field)                                                                                                           \
-    {                                                                                                                          \
-        offsetof(struct midge, field), false                                                                                   \
-    }
-
-static const struct place places[MIDGE_MEMORY_ROW_COUNT] = {
+static const uint16_t places[MIDGE_MEMORY_ROW_COUNT] = {
     [MIDGE_MEMORY_CONNECTIONS] = POOL(connections),
     [MIDGE_MEMORY_WAITS] = POOL(waits),
     [MIDGE_MEMORY_REPLIES] = ARRAY(replies),
@@ -198,23 +181,24 @@ static const struct place places[MIDGE_MEMORY_ROW_COUNT] = {
 /* Gives each row but the first, which is the broker itself, its part of the memory. */
 static void carve(struct midge *b, const struct midge_limits *limits)
 {
-    uint8_t *part = (uint8_t *)b + MIDGE_ALIGN_UP(MIDGE_BROKER_SIZE);
-    for (uint32_t id = MIDGE_MEMORY_BROKER + 1; id < MIDGE_MEMORY_ROW_COUNT; id++) {
-        struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)id);
-        void *place = (uint8_t *)b + places[id].offset;
-        if (places[id].pool) {
-            midge_pool_init(place, part, (midge_index)row.count, row.entry_size);
+    struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
+    midge_memory_rows(limits, rows);
+    uint8_t *part = (uint8_t *)b;
+    for (uint32_t i = 1; i < MIDGE_MEMORY_ROW_COUNT; i++) {
+        part += size_of(&rows[i - 1]);
+        uint8_t *place = (uint8_t *)b + (places[i] & ~IS_ARRAY);
+        if ((places[i] & IS_ARRAY) == 0) {
+            midge_pool_init((void *)place, part, (midge_index)rows[i].count, rows[i].entry_size);
         } else {
             memcpy(place, &part, sizeof(part));
         }
-        part += MIDGE_ALIGN_UP((size_t)row.count * row.entry_size);
     }
 }
 
 struct midge *midge_init(void *memory, size_t size, const struct midge_config *config, size_t *wrong)
 {
     const struct midge_limits *l = &config->limits;
-    if (!check_limits(l, wrong) || !check_policy(&config->policy, wrong)) {
+    if (!is_right(check_limits(l), wrong)) {
         return NULL;
     }
     if (size < midge_memory_size(l)) {
@@ -238,6 +222,5 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     b->scratch.size = l->scratch_size;
     b->subscriptions.levels_max = l->topic_levels;
     b->next_ms = UINT64_MAX;
-    midge_set_policy(b, &config->policy, NULL);
-    return b;
+    return midge_set_policy(b, &config->policy, wrong) ? b : NULL;
 }

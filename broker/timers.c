@@ -8,7 +8,11 @@ static midge_index *position_of(const struct midge_timers *timers, midge_index o
 void midge_timers_init(struct midge_timers *timers, struct midge_timer *heap, midge_index capacity, uintptr_t positions,
                        uint32_t stride)
 {
-    *timers = (struct midge_timers){.heap = heap, .positions = positions, .stride = stride, .capacity = capacity};
+    timers->heap = heap;
+    timers->positions = positions;
+    timers->stride = stride;
+    timers->count = 0;
+    timers->capacity = capacity;
 }
 
 static void place(struct midge_timers *timers, uint32_t at, struct midge_timer timer)

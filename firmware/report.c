@@ -26,7 +26,7 @@ void midge_report_start(const struct midge_limits *limits)
     static const char *const names[MIDGE_MEMORY_ROW_COUNT] = {MIDGE_MEMORY_ROWS(ROW_NAME, NO_LIMIT)};
 #undef ROW_NAME
 #undef NO_LIMIT
-    struct midge_memory_row row;
+    struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
     struct midge_text text;
     char bytes[LINE_SIZE];
     uint32_t i;
@@ -39,13 +39,13 @@ void midge_report_start(const struct midge_limits *limits)
     midge_text_add(&text, "start: ");
     midge_text_add(&text, midge_board_start_reason());
     midge_console_line(&text);
+    midge_memory_rows(limits, rows);
     for (i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
-        row = midge_memory_row(limits, (enum midge_memory_id)i);
         midge_text_start(&text, bytes, sizeof bytes);
         midge_text_add(&text, "  ");
         midge_text_add(&text, names[i]);
-        add_field(&text, ": ", row.count, "");
-        add_field(&text, " of ", row.entry_size, " bytes");
+        add_field(&text, ": ", rows[i].count, "");
+        add_field(&text, " of ", rows[i].entry_size, " bytes");
         midge_console_line(&text);
         midge_console_flush();
     }

@@ -120,9 +120,10 @@ void midge_memory_print(int fd, const struct midge_settings *settings)
 {
     const struct midge_limits *limits = &settings->core.limits;
     dprintf(fd, "%-26s %10s %12s %14s\n", "pool", "count", "bytes each", "bytes");
+    struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
+    midge_memory_rows(limits, rows);
     for (unsigned i = 0; i < MIDGE_MEMORY_ROW_COUNT; i++) {
-        struct midge_memory_row row = midge_memory_row(limits, (enum midge_memory_id)i);
-        print_row(fd, row_names[i], row.count, row.entry_size);
+        print_row(fd, row_names[i], rows[i].count, rows[i].entry_size);
     }
     size_t core = midge_memory_size(limits);
     dprintf(fd, "%-50s %14zu\n", "core", core);

@@ -26,9 +26,10 @@ static void three_sums_of_the_memory_are_equal(void **state)
     (void)state;
     for (uint32_t i = 0; i < UNIT_COUNT(limit_sets); i++) {
         size_t sum = 0;
+        struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
+        midge_memory_rows(&limit_sets[i], rows);
         for (uint32_t id = 0; id < MIDGE_MEMORY_ROW_COUNT; id++) {
-            struct midge_memory_row row = midge_memory_row(&limit_sets[i], (enum midge_memory_id)id);
-            sum += ((size_t)row.count * row.entry_size + 7) / 8 * 8;
+            sum += ((size_t)rows[id].count * rows[id].entry_size + 7) / 8 * 8;
         }
         assert_int_equal(sum, constant_sizes[i]);
         assert_int_equal(midge_memory_size(&limit_sets[i]), constant_sizes[i]);
@@ -43,7 +44,7 @@ static void rows_say_what_the_limits_say(void **state)
         enum midge_memory_id id;
         uint32_t count;
         uint32_t size;
-    } rows[] = {
+    } expected[] = {
         {MIDGE_MEMORY_BROKER, 1, MIDGE_BROKER_SIZE},
         {MIDGE_MEMORY_CONNECTIONS, 5, MIDGE_CONNECTION_SIZE},
         {MIDGE_MEMORY_WAITS, 5, MIDGE_WAIT_SIZE},
@@ -65,11 +66,12 @@ static void rows_say_what_the_limits_say(void **state)
         {MIDGE_MEMORY_SCRATCH, 67, 1},
         {MIDGE_MEMORY_WALK, 10, 8},
     };
-    assert_int_equal(UNIT_COUNT(rows), MIDGE_MEMORY_ROW_COUNT);
-    for (uint32_t i = 0; i < UNIT_COUNT(rows); i++) {
-        struct midge_memory_row row = midge_memory_row(l, rows[i].id);
-        assert_int_equal(row.count, rows[i].count);
-        assert_int_equal(row.entry_size, rows[i].size);
+    struct midge_memory_row rows[MIDGE_MEMORY_ROW_COUNT];
+    midge_memory_rows(l, rows);
+    assert_int_equal(UNIT_COUNT(expected), MIDGE_MEMORY_ROW_COUNT);
+    for (uint32_t i = 0; i < UNIT_COUNT(expected); i++) {
+        assert_int_equal(rows[expected[i].id].count, expected[i].count);
+        assert_int_equal(rows[expected[i].id].entry_size, expected[i].size);
     }
 }
 
@@ -136,10 +138,6 @@ struct range {
     {                                                                                                                          \
 #field, offsetof(struct midge_config, limits.field), least, most                                                       \
     }
-#define DURATION(field)                                                                                                        \
-    {                                                                                                                          \
-#field, offsetof(struct midge_config, policy.field), 1, 86400000                                                       \
-    }
 
 static const struct range ranges[] = {
     LIMIT(clients, 1, COUNT_MOST),
@@ -157,14 +155,9 @@ static const struct range ranges[] = {
     LIMIT(replies, 4, 128),
     LIMIT(scratch_size, 64, UINT32_MAX),
     LIMIT(topic_levels, 1, 65535),
-    DURATION(connect_timeout_ms),
-    DURATION(progress_ms),
-    DURATION(wait_ms),
-    DURATION(assembly_ms),
-    DURATION(close_ms),
 };
 
-/* Sets a 32-bit field of the usual configuration and asks. Returns the offset of what is wrong: SIZE_MAX where only the memory
+/* Sets a limit of the usual configuration and asks. Returns the offset of what is wrong: SIZE_MAX where only the memory
  * is too small, since a size of 0 is offered. */
 static size_t wrong_with(size_t offset, uint32_t value)
 {
@@ -222,6 +215,25 @@ static void relations_between_limits(void **state)
 
 /* ---- Policies ---- */
 
+/* A wrong policy is found last; the memory, still zeroed but for what midge_init has put there, serves for another try. */
+static void a_wrong_policy_is_named_at_the_start(void **state)
+{
+    (void)state;
+    struct midge_config config;
+    config_of(&config, &limit_sets[1]);
+    config.policy.close_ms = 0;
+    void *memory = unit_memory(constant_sizes[1]);
+    size_t wrong = 0;
+    assert_null(midge_init(memory, constant_sizes[1], &config, &wrong));
+    assert_int_equal(wrong, offsetof(struct midge_config, policy.close_ms));
+    assert_null(midge_init(memory, constant_sizes[1], &config, NULL));
+    config.policy.close_ms = 1;
+    struct midge *b = midge_init(memory, constant_sizes[1], &config, &wrong);
+    assert_non_null(b);
+    assert_int_equal(midge_audit(b), 0);
+    free(memory);
+}
+
 static bool accepts(struct midge *b, const struct midge_policy *policy, size_t offset)
 {
     size_t wrong = 1;
@@ -264,8 +276,24 @@ static void policies_have_their_ranges(void **state)
         bool allowed = value <= 3 && value != MIDGE_DISCONNECT;
         assert_int_equal(accepts(b, &changed, offsetof(struct midge_policy, overflow_offline)), allowed);
     }
-    policy.wait_ms = 0;
-    assert_false(accepts(b, &policy, offsetof(struct midge_policy, wait_ms)));
+    const size_t durations[] = {
+        offsetof(struct midge_policy, connect_timeout_ms),
+        offsetof(struct midge_policy, progress_ms),
+        offsetof(struct midge_policy, wait_ms),
+        offsetof(struct midge_policy, assembly_ms),
+        offsetof(struct midge_policy, close_ms),
+    };
+    for (uint32_t i = 0; i < UNIT_COUNT(durations); i++) {
+        const struct {
+            uint32_t value_ms;
+            bool allowed;
+        } cases[] = {{0, false}, {1, true}, {86400000, true}, {86400001, false}, {UINT32_MAX, false}};
+        for (uint32_t k = 0; k < UNIT_COUNT(cases); k++) {
+            struct midge_policy changed = policy;
+            memcpy((uint8_t *)&changed + durations[i], &cases[k].value_ms, sizeof(cases[k].value_ms));
+            assert_int_equal(accepts(b, &changed, durations[i]), cases[k].allowed);
+        }
+    }
     assert_int_equal(midge_audit(b), 0);
     free(memory);
 }
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test(memory_is_carved_and_not_walked),
         cmocka_unit_test(each_field_has_its_range),
         cmocka_unit_test(relations_between_limits),
+        cmocka_unit_test(a_wrong_policy_is_named_at_the_start),
         cmocka_unit_test(policies_have_their_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
