@@ -69,7 +69,7 @@ static enum midge_overflow policy_for(const struct midge *b, const struct midge_
     return (s->match_qos & TARGET_QOS) == 0 ? policy->overflow_qos0 : policy->overflow_qos12;
 }
 
-static void measure_room(struct midge *b, struct midge_publication *p)
+static void measure_room(const struct midge *b, struct midge_publication *p)
 {
     uint32_t free_blocks = midge_store_free(&b->store);
     p->room.entries = midge_pool_free(&b->deliveries);
@@ -127,22 +127,21 @@ static bool is_idle(const struct midge_session *s)
     return s->connection != 0 && s->charged_entries == 0;
 }
 
-static bool queue_has_room(const struct midge *b, const struct midge_publication *p, const struct midge_session *s,
-                           uint32_t size)
+static bool queue_has_room(const struct midge *b, struct midge_publication *p, const struct midge_session *s)
 {
-    return midge_queue_has_memory(b, s, &p->room) && midge_queue_admits(b, s, size, &p->room);
+    measure_room(b, p);
+    return midge_queue_has_memory(b, s, &p->room) && midge_queue_admits(b, s, p->charge, &p->room);
 }
 
 static enum midge_routed judge_targets(struct midge *b, struct midge_publication *p)
 {
-    uint32_t size = p->publish.topic.size + p->publish.payload_size;
     for (uint32_t i = 0; i < p->count; i++) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
-        if (!midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
+        if (b->config.authorize != NULL && !midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if ((!is_idle(s) && !queue_has_room(b, p, s, size)) || must_queue_up(b, p, s)) {
+        } else if ((!is_idle(s) && !queue_has_room(b, p, s)) || must_queue_up(b, p, s)) {
             enum midge_routed result = judge_full(b, p, s);
             if (result != MIDGE_ROUTED) {
                 return result;
@@ -154,18 +153,31 @@ static enum midge_routed judge_targets(struct midge *b, struct midge_publication
     return MIDGE_ROUTED;
 }
 
+/* Whether the message has to wait for deliveries or blocks, of which it needs that many: there are too few, or others were
+ * first to wait for them. Where it may not wait, or waiting does not help, it has to do with those that are free. */
+static bool must_wait(const struct midge *b, struct midge_publication *p, enum midge_wait_kind kind, uint32_t need,
+                      uint32_t available, uint32_t capacity)
+{
+    bool queue_up = p->orderly && midge_wait_others(b, p->publisher, kind, 0);
+    if ((need <= available && !queue_up) || !p->may_wait || need > capacity) {
+        return false;
+    }
+    p->problem.kind = kind;
+    p->problem.object = (midge_index)need;
+    return true;
+}
+
 /* Whether there are deliveries for all. Where not, and waiting does not help, the last targets go without. */
 static enum midge_routed judge_deliveries(struct midge *b, struct midge_publication *p)
 {
-    bool queue_up = p->orderly && midge_wait_others(b, p->publisher, MIDGE_WAIT_DELIVERIES, 0);
-    if (p->admitted == 0 || (p->admitted <= p->room.entries && !queue_up)) {
+    uint32_t entries = midge_pool_free(&b->deliveries);
+    if (p->admitted == 0) {
         return MIDGE_ROUTED;
     }
-    if (p->may_wait && p->admitted <= b->deliveries.capacity) {
-        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_DELIVERIES, .object = (midge_index)p->admitted};
+    if (must_wait(b, p, MIDGE_WAIT_DELIVERIES, p->admitted, entries, b->deliveries.capacity)) {
         return MIDGE_ROUTE_WAIT;
     }
-    for (uint32_t i = p->count; i-- > 0 && p->admitted > p->room.entries;) {
+    for (uint32_t i = p->count; i-- > 0 && p->admitted > entries;) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
         if ((s->match_qos & (TARGET_LOST | TARGET_OLDEST)) != 0) {
             continue;
@@ -186,28 +198,25 @@ static enum midge_routed judge_deliveries(struct midge *b, struct midge_publicat
 /* Whether there are blocks for the message. Where not, and waiting does not help, QoS 0 goes to nobody. */
 static enum midge_routed judge_blocks(struct midge *b, struct midge_publication *p, bool retain)
 {
+    uint32_t available = midge_store_free(&b->store);
     if (p->message != 0 || (p->admitted + p->displacing == 0 && !retain)) {
         return MIDGE_ROUTED;
     }
-    bool queue_up = p->orderly && midge_wait_others(b, p->publisher, MIDGE_WAIT_BLOCKS, 0);
-    if (p->blocks <= midge_store_free(&b->store) && !queue_up) {
-        return MIDGE_ROUTED;
-    }
-    if (p->may_wait && p->blocks <= b->store.blocks.capacity) {
-        p->problem = (struct midge_route_problem){.kind = MIDGE_WAIT_BLOCKS, .object = (midge_index)p->blocks};
+    if (must_wait(b, p, MIDGE_WAIT_BLOCKS, p->blocks, available, b->store.blocks.capacity)) {
         return MIDGE_ROUTE_WAIT;
+    }
+    if (p->blocks <= available) {
+        return MIDGE_ROUTED;
     }
     if (p->may_refuse && p->publish.qos > 0) {
         p->problem.reason = MIDGE_NO_ROOM;
         return MIDGE_ROUTE_REFUSED;
     }
-    if (p->blocks > midge_store_free(&b->store)) {
-        p->admitted = 0;
-        p->displacing = 0;
-        for (uint32_t i = 0; i < p->count; i++) {
-            struct midge_session *s = midge_session_at(b, b->targets[i]);
-            s->match_qos = (s->match_qos & (uint8_t)~TARGET_OLDEST) | TARGET_NO_ROOM;
-        }
+    p->admitted = 0;
+    p->displacing = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct midge_session *s = midge_session_at(b, b->targets[i]);
+        s->match_qos = (s->match_qos & (uint8_t)~TARGET_OLDEST) | TARGET_NO_ROOM;
     }
     return MIDGE_ROUTED;
 }
@@ -235,7 +244,6 @@ static midge_index make_message(struct midge *b, const struct midge_publication 
 static bool retained_admits(const struct midge *b, const struct midge_publication *p)
 {
     const struct midge_policy *policy = &b->config.policy;
-    uint32_t size = p->publish.topic.size + p->publish.payload_size;
     uint32_t count = b->retained.count;
     uint32_t bytes = b->retained.bytes;
     midge_index old = midge_retained_get(&b->retained, p->publish.topic);
@@ -250,7 +258,8 @@ static bool retained_admits(const struct midge *b, const struct midge_publicatio
         }
     }
     if ((policy->retained_max != 0 && count >= policy->retained_max) ||
-        (policy->retained_bytes_max != 0 && (uint64_t)bytes + size > policy->retained_bytes_max)) {
+        (policy->retained_bytes_max != 0 &&
+         p->charge > policy->retained_bytes_max - midge_min(policy->retained_bytes_max, bytes))) {
         return false;
     }
     return blocks >= b->blocks_for_packet;
@@ -293,14 +302,13 @@ static void lose(struct midge *b, const struct midge_publication *p, const struc
 /* Drops the oldest messages of a queue until it admits the new one. Returns false where nothing more can be dropped. */
 static bool make_room(struct midge *b, struct midge_publication *p, struct midge_session *s)
 {
-    uint32_t size = p->publish.topic.size + p->publish.payload_size;
     uint8_t qos = s->match_qos & TARGET_QOS;
     do {
         measure_room(b, p);
-        if (p->room.entries > 0 && midge_queue_admits(b, s, size, &p->room)) {
+        if (p->room.entries > 0 && midge_queue_admits(b, s, p->charge, &p->room)) {
             return true;
         }
-        if (!midge_queue_admits_emptied(b, s, qos, size, &p->room)) {
+        if (!midge_queue_admits_emptied(b, s, qos, p->charge, &p->room)) {
             return false; /* nothing is dropped in vain */
         }
     } while (midge_queue_drop_oldest(b, s, qos));
@@ -343,11 +351,11 @@ enum midge_routed midge_route(struct midge *b, struct midge_publication *p)
 {
     p->admitted = 0;
     p->displacing = 0;
+    p->charge = p->publish.topic.size + p->publish.payload_size;
     bool retain = p->publish.retain && p->publish.payload_size > 0;
     find_targets(b, p);
     p->blocks = p->message != 0 ? 0 : midge_store_blocks(&b->store, p->body_size);
     p->orderly = p->may_wait && b->waiting > 0;
-    measure_room(b, p);
     enum midge_routed result = judge_targets(b, p);
     if (result == MIDGE_ROUTED) {
         result = judge_deliveries(b, p);

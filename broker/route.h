@@ -30,6 +30,7 @@ struct midge_publication {
     struct midge_route_problem problem; /* set where it is not routed */
     /* What midge_route has found out: */
     bool orderly;        /* others wait, and this message may wait behind them */
+    uint32_t charge;     /* the size of topic and payload */
     uint32_t blocks;     /* still to be taken for the message */
     uint32_t count;      /* of targets */
     uint32_t admitted;   /* of those that get it */

@@ -1,10 +1,8 @@
 #include "store.h"
 
-/* Bytes of body in the first block, and in each other. */
-static uint32_t head_room(const struct midge_store *store)
-{
-    return store->blocks.entry_size - (uint32_t)sizeof(struct midge_message);
-}
+/* Bytes of a block behind its link to the next one. In the first block the rest of struct midge_message takes some of them, as
+ * if the body began with it. So the byte before the body lies in the first block, too. */
+enum { HEAD_SIZE = sizeof(struct midge_message) - sizeof(midge_index) };
 
 static uint32_t block_room(const struct midge_store *store)
 {
@@ -14,16 +12,17 @@ static uint32_t block_room(const struct midge_store *store)
 /* Where in its block the byte at `offset` of the body lies. */
 static uint32_t offset_in_block(const struct midge_store *store, uint32_t offset)
 {
-    uint32_t head = head_room(store);
-    return offset < head ? (uint32_t)sizeof(struct midge_message) + offset
-                         : (uint32_t)sizeof(midge_index) + (offset - head) % block_room(store);
+    uint32_t place = offset + HEAD_SIZE;
+    uint32_t room = block_room(store);
+    return (uint32_t)sizeof(midge_index) + (place < room ? place : place % room);
 }
 
 /* How many blocks lie before the one with that byte. */
 static uint32_t blocks_before(const struct midge_store *store, uint32_t offset)
 {
-    uint32_t head = head_room(store);
-    return offset < head ? 0 : 1 + (offset - head) / block_room(store);
+    uint32_t place = offset + HEAD_SIZE;
+    uint32_t room = block_room(store);
+    return place < room ? 0 : place / room;
 }
 
 static uint8_t *block_at(const struct midge_store *store, midge_index block)
@@ -41,7 +40,7 @@ _Static_assert(offsetof(struct midge_message, next) == 0, "the link comes first"
 
 uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size)
 {
-    return size == 0 ? 1 : 1 + blocks_before(store, size - 1);
+    return 1 + blocks_before(store, size - 1);
 }
 
 midge_index midge_store_block(const struct midge_store *store, midge_index block, uint32_t from, uint32_t to)
@@ -54,10 +53,7 @@ midge_index midge_store_block(const struct midge_store *store, midge_index block
 
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks)
 {
-    if (blocks == 0) {
-        return 0;
-    }
-    return head_room(store) + (blocks - 1) * block_room(store);
+    return blocks == 0 ? 0 : blocks * block_room(store) - HEAD_SIZE;
 }
 
 midge_index midge_store_begin(struct midge_store *store)
@@ -71,7 +67,7 @@ midge_index midge_store_begin(struct midge_store *store)
 void midge_store_append(struct midge_store *store, midge_index message, midge_index *tail, const uint8_t *bytes, uint32_t size)
 {
     struct midge_message *m = midge_message_at(store, message);
-    uint32_t at = m->size == 0 ? (uint32_t)sizeof(*m) : offset_in_block(store, m->size - 1) + 1;
+    uint32_t at = offset_in_block(store, m->size - 1) + 1;
     m->size += size;
     while (size > 0) {
         if (at == store->blocks.entry_size) {
@@ -103,7 +99,7 @@ void midge_store_truncate(struct midge_store *store, midge_index message, uint32
 {
     struct midge_message *m = midge_message_at(store, message);
     MIDGE_ASSERT(size <= m->size);
-    midge_index last = midge_store_block(store, message, 0, size == 0 ? 0 : size - 1);
+    midge_index last = midge_store_block(store, message, 0, size - 1);
     free_chain(store, *block_next(store, last));
     *block_next(store, last) = 0;
     m->size = size;
