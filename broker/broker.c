@@ -8,12 +8,14 @@
 #include "session.h"
 #include "waiting.h"
 
-/* What any call may have made possible: wills that are due, connections that need not wait any longer. */
-static void settle(struct midge *b)
+/* Whether what a call made possible matters to anybody. */
+static bool somebody_waits(const struct midge *b)
 {
-    if (b->waiting == 0 && b->starved.head == 0) {
-        return;
-    }
+    return b->waiting != 0 || b->starved.head != 0;
+}
+
+static void settle_all(struct midge *b)
+{
     /* What one will leaves over may be enough for the next; each is tried once. */
     midge_index tries = b->connections.used;
     do {
@@ -24,17 +26,27 @@ static void settle(struct midge *b)
     midge_output_feed_starved(b);
 }
 
+/* What any call may have made possible: wills that are due, connections that need not wait any longer. */
+static void settle(struct midge *b)
+{
+    if (somebody_waits(b)) {
+        settle_all(b);
+    }
+}
+
 /* What this connection's progress may have made possible for others. */
 static void settle_connection(struct midge *b, struct midge_connection *c)
 {
-    midge_wake_for_room(b, c);
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
         bool room = midge_wait_of(b, c)->object == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
         if (room) {
             midge_wake(b, c);
         }
     }
-    settle(b);
+    if (somebody_waits(b)) {
+        midge_wake_for_room(b, c);
+        settle_all(b);
+    }
 }
 
 /* Ends the connection that has said no CONNECT for longest. */

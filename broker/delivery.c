@@ -122,7 +122,7 @@ void midge_queue_append(struct midge *b, struct midge_session *s, midge_index me
     midge_index delivery = midge_pool_take(&b->deliveries);
     MIDGE_ASSERT(delivery != 0);
     *midge_delivery_at(b, delivery) = (struct midge_delivery){
-        .message = message, .packet_id = s->arrivals++, .flags = (uint8_t)(qos | MIDGE_DELIVERY_CHARGED)};
+        .message = message, .packet_id = s->arrivals++, .flags = (uint8_t)(qos << 1 | MIDGE_DELIVERY_CHARGED)};
     midge_store_keep(&b->store, message);
     s->charged_entries++;
     s->charged_bytes += midge_message_charge(midge_message_at(&b->store, message));
@@ -265,16 +265,14 @@ bool midge_window_add_retained(struct midge *b, struct midge_session *s, midge_i
         return false;
     }
     *midge_delivery_at(b, delivery) =
-        (struct midge_delivery){.message = message, .flags = (uint8_t)(qos | MIDGE_DELIVERY_RETAIN)};
+        (struct midge_delivery){.message = message, .flags = (uint8_t)(qos << 1 | MIDGE_DELIVERY_RETAIN)};
     midge_store_keep(&b->store, message);
     enter_window(b, s, delivery);
     return true;
 }
 
-void midge_window_sent(struct midge *b, struct midge_session *s)
+void midge_window_sent(struct midge *b, struct midge_session *s, midge_index delivery)
 {
-    midge_index delivery = midge_window_unsent(b, s);
-    MIDGE_ASSERT(delivery != 0);
     if ((midge_delivery_at(b, delivery)->flags & MIDGE_DELIVERY_QOS) != 0) {
         s->sent = delivery;
     } else {
@@ -295,7 +293,7 @@ enum midge_ack midge_window_acknowledge(struct midge *b, struct midge_session *s
         return MIDGE_ACK_UNKNOWN;
     }
     struct midge_delivery *d = midge_delivery_at(b, found);
-    uint8_t qos = d->flags & MIDGE_DELIVERY_QOS;
+    uint8_t qos = midge_delivery_qos(d);
     bool released = (d->flags & MIDGE_DELIVERY_RELEASED) != 0;
     if (type == MIDGE_PACKET_PUBREC && qos == 2) {
         release_message(b, s, d);

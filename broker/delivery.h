@@ -59,8 +59,9 @@ static inline midge_index midge_window_unsent(const struct midge *b, const struc
     return s->sent != 0 ? midge_delivery_at(b, s->sent)->next : s->window.head;
 }
 
-/* The first unsent delivery is with the transport as a whole: QoS 0 is done, QoS 1 and 2 wait for an acknowledgement. */
-void midge_window_sent(struct midge *b, struct midge_session *s);
+/* The first unsent delivery, which is this one, is with the transport as a whole: QoS 0 is done, QoS 1 and 2 wait for an
+ * acknowledgement. */
+void midge_window_sent(struct midge *b, struct midge_session *s, midge_index delivery);
 
 enum midge_ack { MIDGE_ACK_UNKNOWN, MIDGE_ACK_DONE, MIDGE_ACK_WRONG };
 

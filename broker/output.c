@@ -17,12 +17,10 @@ enum { REPLAY_UNSENT = 64 };
 struct layout {
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
     uint32_t head_size;
-    uint32_t id_at; /* in the packet, where it has an identifier */
-    uint32_t cut;   /* in the packet: here two bytes of the body are left out; its end where none are */
+    uint32_t id_at; /* in the packet: where its identifier is, or would be */
+    uint32_t cut;   /* bytes of the body that are left out there: 0 or 2 */
     uint32_t size;  /* of the whole packet */
 };
-
-enum { CUT_SIZE = 2 };
 
 static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
 {
@@ -32,16 +30,12 @@ static void lay_out(const struct midge *b, const struct midge_delivery *d, struc
         return;
     }
     const struct midge_message *m = midge_message_at(&b->store, d->message);
-    uint32_t qos = d->flags & MIDGE_DELIVERY_QOS;
-    uint32_t first = MIDGE_PACKET_PUBLISH << 4 | qos << 1;
-    first |= (d->flags & MIDGE_DELIVERY_DUP) != 0 ? 0x08 : 0;
-    first |= (d->flags & MIDGE_DELIVERY_RETAIN) != 0 ? 0x01 : 0;
-    bool cut = qos == 0 && (m->flags & MIDGE_MESSAGE_GAP) != 0;
-    uint32_t remaining = m->size - (cut ? CUT_SIZE : 0);
-    l->head_size = midge_header_encode(l->head, (uint8_t)first, remaining);
+    uint8_t first = (d->flags & MIDGE_DELIVERY_PUBLISH) | MIDGE_PACKET_PUBLISH << 4;
+    l->cut = (d->flags & MIDGE_DELIVERY_QOS) == 0 ? m->framing - 2u : 0;
+    uint32_t remaining = m->size - l->cut;
+    l->head_size = midge_header_encode(l->head, first, remaining);
     l->size = l->head_size + remaining;
     l->id_at = l->head_size + 2 + m->topic_size;
-    l->cut = cut ? l->id_at : l->size;
 }
 
 /* The offset in the body of the byte at `offset` of the packet, of its first byte for one in the header. */
@@ -50,7 +44,7 @@ static uint32_t body_offset(const struct layout *l, uint32_t offset)
     if (offset < l->head_size) {
         return 0;
     }
-    return offset - l->head_size + (offset < l->cut ? 0 : CUT_SIZE);
+    return offset - l->head_size + (offset < l->id_at ? 0 : l->cut);
 }
 
 /* Puts the packet identifier, where there is one, into its place in bytes `offset` .. `end` of the packet. */
@@ -78,14 +72,14 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
         memcpy(to, l.head + offset, at - offset);
     }
     if (at < end) {
-        struct midge_reader body;
-        midge_reader_resume(&body, &b->store, d->message, block, body_offset(&l, at));
-        if (at < l.cut && l.cut < end) {
-            midge_reader_copy(&body, to + (at - offset), l.cut - at);
-            midge_reader_skip(&body, CUT_SIZE);
-            at = l.cut;
+        uint32_t from = body_offset(&l, at);
+        if (l.cut != 0 && at < l.id_at && l.id_at < end) {
+            midge_store_copy(&b->store, block, from, to + (at - offset), l.id_at - at);
+            at = l.id_at;
+            block = midge_store_block(&b->store, block, from, body_offset(&l, at));
+            from = body_offset(&l, at);
         }
-        midge_reader_copy(&body, to + (at - offset), end - at);
+        midge_store_copy(&b->store, block, from, to + (at - offset), end - at);
         put_id(&l, d->packet_id, to, offset, end);
     }
     return end - offset;
@@ -94,7 +88,7 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
 /* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */
 static bool delivery_begun(const struct midge_connection *c)
 {
-    return c->state == MIDGE_ACTIVE && c->output_offset > 0 && !c->output_reply;
+    return c->session != 0 && c->output_offset > 0 && !c->output_reply;
 }
 
 /* Remembers a session whose retained messages find no delivery, to go on when one is free. */
@@ -197,14 +191,16 @@ uint32_t midge_output_encode(struct midge *b, struct midge_connection *c, uint8_
     }
     if (done == 0) {
         arm(c);
+        /* It may have had its turn for nothing: what it leaves is for the next. */
+        midge_output_feed_starved(b);
     }
-    /* It may have had its turn for nothing: what it leaves is for the next. */
-    midge_output_feed_starved(b);
     return done;
 }
 
-static void delivery_done(struct midge *b, struct midge_connection *c, const struct midge_delivery *d, const struct layout *l)
+/* All of the first unsent delivery is with the transport. */
+static void delivery_done(struct midge *b, struct midge_connection *c, midge_index delivery, const struct layout *l)
 {
+    const struct midge_delivery *d = midge_delivery_at(b, delivery);
     b->metrics.packets_sent++;
     if (d->message != 0) {
         b->metrics.publish_sent++;
@@ -221,7 +217,7 @@ static void delivery_done(struct midge *b, struct midge_connection *c, const str
     }
     c->output_offset = 0;
     c->output_block = 0;
-    midge_window_sent(b, midge_session_of(b, c));
+    midge_window_sent(b, midge_session_of(b, c), delivery);
 }
 
 /* Bytes of the first unsent delivery are with the transport. Returns how many of them were of others behind it. */
@@ -235,7 +231,7 @@ static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, ui
     d->flags |= MIDGE_DELIVERY_STARTED;
     uint32_t left = l.size - c->output_offset;
     if (sent >= left) {
-        delivery_done(b, c, d, &l);
+        delivery_done(b, c, delivery, &l);
         return sent - left;
     }
     if (d->message != 0) {

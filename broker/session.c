@@ -132,10 +132,10 @@ void midge_session_detach(struct midge *b, struct midge_session *s)
 
 uint64_t midge_session_expire(struct midge *b)
 {
-    uint32_t expiry_s = b->config.policy.session_expiry_s;
-    while (expiry_s != 0 && b->offline.head != 0) {
+    while (b->offline.head != 0 && b->config.policy.session_expiry_s != 0) {
+        uint64_t expiry_s = b->config.policy.session_expiry_s;
         uint64_t since = (uint64_t)midge_session_at(b, b->offline.head)->offline_since + 1;
-        uint64_t due = (since << OFFLINE_SHIFT) + (uint64_t)expiry_s * 1000;
+        uint64_t due = (since << OFFLINE_SHIFT) + expiry_s * 1000;
         if (due > b->now_ms) {
             return due;
         }

@@ -14,9 +14,11 @@
 /* ---- Deliveries: one message on its way to one session ---------------------------------------------------------------- */
 
 enum {
-    MIDGE_DELIVERY_QOS = 0x03,
-    MIDGE_DELIVERY_DUP = 0x04,
-    MIDGE_DELIVERY_RETAIN = 0x08,
+    /* Those of the PUBLISH, as in its first byte. */
+    MIDGE_DELIVERY_RETAIN = 0x01,
+    MIDGE_DELIVERY_QOS = 0x06,
+    MIDGE_DELIVERY_DUP = 0x08,
+    MIDGE_DELIVERY_PUBLISH = MIDGE_DELIVERY_RETAIN | MIDGE_DELIVERY_QOS | MIDGE_DELIVERY_DUP,
     MIDGE_DELIVERY_STARTED = 0x10,  /* a byte of it is with the transport: it is sent again with DUP */
     MIDGE_DELIVERY_RELEASED = 0x20, /* PUBREC came: the message is gone, PUBREL is what is sent again */
     MIDGE_DELIVERY_CHARGED = 0x40   /* counts towards the session's share */
@@ -28,6 +30,11 @@ struct midge_delivery {
     uint16_t packet_id;  /* in the window; while queued, the order of arrival within the session */
     uint8_t flags;
 };
+
+static inline uint8_t midge_delivery_qos(const struct midge_delivery *d)
+{
+    return (d->flags & MIDGE_DELIVERY_QOS) >> 1;
+}
 
 /* A QoS 2 message received and not yet released by its publisher. */
 struct midge_qos2 {

@@ -51,6 +51,19 @@ midge_index midge_store_block(const struct midge_store *store, midge_index block
     return block;
 }
 
+void midge_store_copy(const struct midge_store *store, midge_index block, uint32_t offset, uint8_t *to, uint32_t size)
+{
+    uint32_t at = offset_in_block(store, offset);
+    while (size > 0) {
+        uint32_t part = midge_min(size, store->blocks.entry_size - at);
+        memcpy(to, block_at(store, block) + at, part);
+        block = *block_next(store, block);
+        at = sizeof(midge_index);
+        to += part;
+        size -= part;
+    }
+}
+
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks)
 {
     return blocks == 0 ? 0 : blocks * block_room(store) - HEAD_SIZE;

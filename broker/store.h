@@ -44,6 +44,9 @@ uint32_t midge_store_blocks(const struct midge_store *store, uint32_t size);
 /* The block of a message that holds the byte at `to`, counted on from the one which holds the byte at `from`. */
 midge_index midge_store_block(const struct midge_store *store, midge_index block, uint32_t from, uint32_t to);
 
+/* Copies `size` bytes of a body from `offset` on; `block` is the one that holds the first of them. */
+void midge_store_copy(const struct midge_store *store, midge_index block, uint32_t offset, uint8_t *to, uint32_t size);
+
 /* Bytes of body that `blocks` blocks, no more than there are, hold; 0 for 0. */
 uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks);
 

@@ -110,7 +110,7 @@ static void qos_is_the_lower_of_the_two(void **state)
             add(&w, "t", granted);
             assert_int_equal(replay(&w, 10), MIDGE_REPLAY_ADDED);
             const struct midge_delivery *d = midge_delivery_at(w.b, w.s->window.tail);
-            assert_int_equal(d->flags & MIDGE_DELIVERY_QOS, published < granted ? published : granted);
+            assert_int_equal(midge_delivery_qos(d), published < granted ? published : granted);
             midge_queue_clear(w.b, w.s, MIDGE_SESSION_CLEAN);
         }
     }

@@ -104,7 +104,7 @@ static void once_with_the_highest_granted_qos(void **state)
         assert_int_equal(queued(&w, 1), qos + 1);
         assert_int_equal(queued(&w, 2), 0);
         midge_index tail = qos == 0 ? session(&w, 0)->queue_qos0.tail : session(&w, 0)->queue.tail;
-        assert_int_equal(midge_delivery_at(w.b, tail)->flags & MIDGE_DELIVERY_QOS, qos);
+        assert_int_equal(midge_delivery_qos(midge_delivery_at(w.b, tail)), qos);
     }
     fixture_end(w.b);
 }
