@@ -117,11 +117,9 @@ void midge_output_feed_starved(struct midge *b)
 }
 
 /* Brings the next message into the window: retained ones and live ones in turn (rule 10). Returns 0 where there is none. */
-static midge_index admit_next(struct midge *b, struct midge_connection *c, uint32_t unsent, uint32_t *steps,
-                              enum midge_replay *replay)
+static midge_index admit_next(struct midge *b, struct midge_connection *c, uint32_t unsent, uint32_t *steps)
 {
     struct midge_session *s = midge_session_of(b, c);
-    *replay = MIDGE_REPLAY_NONE;
     /* Retained messages are not charged, so a reader that is slow must not gather deliveries for them. */
     if (s->replay_last == 0 || unsent >= midge_min(REPLAY_UNSENT, b->deliveries.capacity / 16u + 1u)) {
         return midge_window_admit(b, s);
@@ -133,37 +131,38 @@ static midge_index admit_next(struct midge *b, struct midge_connection *c, uint3
             return live;
         }
     }
-    *replay = midge_replay_next(b, s, steps);
-    if (*replay == MIDGE_REPLAY_ADDED) {
+    enum midge_replay replay = midge_replay_next(b, s, steps);
+    if (replay == MIDGE_REPLAY_ADDED) {
         s->flags &= (uint8_t)~MIDGE_SESSION_REPLAY_TURN;
         return s->window.tail;
     }
-    return midge_window_admit(b, s);
+    if (replay == MIDGE_REPLAY_STARVED) {
+        starve(b, c);
+    }
+    midge_index live = midge_window_admit(b, s);
+    if (replay == MIDGE_REPLAY_STEPS && live == 0 && unsent == 0) {
+        midge_event_raise(b, c, MIDGE_EVENT_OUTPUT);
+    }
+    return live;
 }
 
-/* Encodes what is in the window and what comes into it, as long as there is room. */
-static uint32_t encode_deliveries(struct midge *b, struct midge_connection *c, midge_index next, uint8_t *to, uint32_t room)
+/* Encodes what is in the window, from `next` on, and what comes into it, as long as there is room. Returns where that ends. */
+static uint8_t *encode_deliveries(struct midge *b, struct midge_connection *c, midge_index next, uint8_t *to,
+                                  const uint8_t *end)
 {
     uint32_t steps = REPLAY_STEPS;
-    uint32_t done = 0;
-    for (uint32_t unsent = 0; done < room; unsent++) {
-        enum midge_replay replay = MIDGE_REPLAY_NONE;
+    for (uint32_t unsent = 0; to < end; unsent++) {
         if (next == 0) {
-            next = admit_next(b, c, unsent, &steps, &replay);
-        }
-        if (replay == MIDGE_REPLAY_STARVED) {
-            starve(b, c);
-        } else if (replay == MIDGE_REPLAY_STEPS && next == 0 && done == 0) {
-            midge_event_raise(b, c, MIDGE_EVENT_OUTPUT);
+            next = admit_next(b, c, unsent, &steps);
         }
         if (next == 0) {
             break;
         }
         const struct midge_delivery *d = midge_delivery_at(b, next);
-        done += encode(b, d, 0, d->message, to + done, room - done);
+        to += encode(b, d, 0, d->message, to, (uint32_t)(end - to));
         next = d->next;
     }
-    return done;
+    return to;
 }
 
 /* Nothing is due: what becomes due from now on raises an event, unless one is on its way. */
@@ -176,25 +175,24 @@ static void arm(struct midge_connection *c)
 
 uint32_t midge_output_encode(struct midge *b, struct midge_connection *c, uint8_t *buffer, uint32_t size)
 {
-    uint32_t done = 0;
+    uint8_t *to = buffer;
+    const uint8_t *end = buffer + size;
     midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_of(b, c));
     if (delivery_begun(c)) {
         const struct midge_delivery *d = midge_delivery_at(b, next);
-        done = encode(b, d, c->output_offset, c->output_block, buffer, size);
+        to += encode(b, d, c->output_offset, c->output_block, to, size);
         next = d->next;
     }
-    if (done < size) {
-        done += midge_replies_encode(b, c, buffer + done, size - done);
+    to += midge_replies_encode(b, c, to, (uint32_t)(end - to));
+    if (c->session != 0) {
+        to = encode_deliveries(b, c, next, to, end);
     }
-    if (done < size && c->state == MIDGE_ACTIVE) {
-        done += encode_deliveries(b, c, next, buffer + done, size - done);
-    }
-    if (done == 0) {
+    if (to == buffer) {
         arm(c);
         /* It may have had its turn for nothing: what it leaves is for the next. */
         midge_output_feed_starved(b);
     }
-    return done;
+    return (uint32_t)(to - buffer);
 }
 
 /* All of the first unsent delivery is with the transport. */
@@ -216,7 +214,6 @@ static void delivery_done(struct midge *b, struct midge_connection *c, midge_ind
         midge_trace(b, MIDGE_LOG_SENT, c, &traced);
     }
     c->output_offset = 0;
-    c->output_block = 0;
     midge_window_sent(b, midge_session_of(b, c), delivery);
 }
 
@@ -259,11 +256,9 @@ bool midge_output_consume(struct midge *b, struct midge_connection *c, uint32_t 
     b->metrics.bytes_sent += sent;
     if (sent > 0) {
         c->progress_ms = midge_now(b);
-    }
-    if (delivery_begun(c) && sent > 0) {
-        sent = consume_delivery(b, c, sent);
-    }
-    if (sent > 0) {
+        if (delivery_begun(c)) {
+            sent = consume_delivery(b, c, sent);
+        }
         sent = midge_replies_done(b, c, sent);
     }
     while (sent > 0) {
