@@ -69,10 +69,10 @@ static struct midge_session *open_session(struct midge *b, struct midge_session 
 
 static void log_connected(struct midge *b, const struct midge_connection *c, bool present)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, c);
-    record.code = present ? 1 : 0;
-    record.size = c->keepalive_s;
-    midge_record_write(b, &record);
+    struct midge_log *record = midge_record(b, MIDGE_LOG_CONNECTED, MIDGE_NONE, c);
+    record->code = present ? 1 : 0;
+    record->size = c->keepalive_s;
+    midge_record_write(b);
 }
 
 /* All questions are answered: the client is in, unless a pool is dry. */

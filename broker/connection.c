@@ -67,18 +67,6 @@ void midge_assembly_accept(struct midge *b, const struct midge_connection *c)
     }
 }
 
-static void log_ending(struct midge *b, const struct midge_connection *c, enum midge_reason reason,
-                       const struct midge_ending *about)
-{
-    struct midge_log record = midge_record(b, MIDGE_LOG_DISCONNECTED, reason, c);
-    if (about != NULL) {
-        record.topic = about->topic;
-        record.size = about->size;
-        record.limit = about->limit;
-    }
-    midge_record_write(b, &record);
-}
-
 static void detach_session(struct midge *b, struct midge_connection *c)
 {
     if (c->session != 0) {
@@ -89,8 +77,8 @@ static void detach_session(struct midge *b, struct midge_connection *c)
     }
 }
 
-/* The part that all endings share. `flush` keeps the replies. */
-static void end(struct midge *b, struct midge_connection *c, bool keep_will, bool flush)
+/* The part that all endings share. In good order, replies are still sent and the will is not. */
+static void end(struct midge *b, struct midge_connection *c, bool orderly)
 {
     midge_wait_cancel(b, c);
     midge_wait_done(b, c);
@@ -98,7 +86,7 @@ static void end(struct midge *b, struct midge_connection *c, bool keep_will, boo
     midge_assembly_drop(b, c);
     /* A delivery that was begun must not be followed by anything else. */
     bool accepted = c->state == MIDGE_ACTIVE;
-    flush = flush && c->replies_count > 0 && (!accepted || c->output_offset == 0 || c->output_reply);
+    bool flush = orderly && c->replies_count > 0 && (!accepted || c->output_offset == 0 || c->output_reply);
     if (!accepted) {
         c->output_offset = 0; /* what stood there was `who` */
     } else if (!flush) {
@@ -107,7 +95,7 @@ static void end(struct midge *b, struct midge_connection *c, bool keep_will, boo
     c->state = MIDGE_CLOSING;
     c->state_deadline_ms = midge_now(b) + b->config.policy.close_ms;
     detach_session(b, c);
-    if (c->will != 0 && !keep_will) {
+    if (c->will != 0 && orderly) {
         midge_store_release(&b->store, c->will);
         c->will = 0;
     }
@@ -122,31 +110,31 @@ static void end(struct midge *b, struct midge_connection *c, bool keep_will, boo
     }
 }
 
-enum midge_handled midge_connection_end_about(struct midge *b, struct midge_connection *c, enum midge_reason reason,
-                                              const struct midge_ending *about)
+enum midge_handled midge_connection_end_recorded(struct midge *b, struct midge_connection *c)
 {
-    if (c->state != MIDGE_CLOSING && c->state != MIDGE_CLOSED) {
-        log_ending(b, c, reason, about);
-        bool by_client = reason == MIDGE_CLIENT_DISCONNECT;
-        end(b, c, !by_client, by_client); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
-    }
+    midge_record_write(b);
+    end(b, c, b->log.reason == MIDGE_CLIENT_DISCONNECT); /* [MQTT-3.14.4-3] [MQTT-3.1.2-8] */
     return MIDGE_ENDED;
 }
 
 enum midge_handled midge_connection_end(struct midge *b, struct midge_connection *c, enum midge_reason reason)
 {
-    return midge_connection_end_about(b, c, reason, NULL);
+    if (c->state != MIDGE_CLOSING && c->state != MIDGE_CLOSED) {
+        midge_record(b, MIDGE_LOG_DISCONNECTED, reason, c);
+        midge_connection_end_recorded(b, c);
+    }
+    return MIDGE_ENDED;
 }
 
 enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, const struct midge_view *client_id,
                                            enum midge_reason reason, uint8_t code)
 {
-    struct midge_log record = midge_record(b, MIDGE_LOG_REFUSED, reason, c);
-    record.client_id = *client_id;
-    record.code = code;
-    midge_record_write(b, &record);
+    struct midge_log *record = midge_record(b, MIDGE_LOG_REFUSED, reason, c);
+    record->client_id = *client_id;
+    record->code = code;
+    midge_record_write(b);
     midge_reply_connack(b, c, false, code); /* [MQTT-3.2.2-4] */
-    end(b, c, false, true);
+    end(b, c, true);
     return MIDGE_ENDED;
 }
 

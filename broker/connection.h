@@ -22,16 +22,8 @@ enum midge_handled {
  * MIDGE_ENDED, for those that handle packets. */
 enum midge_handled midge_connection_end(struct midge *b, struct midge_connection *c, enum midge_reason reason);
 
-/* More about an end, for the log. */
-struct midge_ending {
-    struct midge_view topic; /* empty where none is concerned */
-    uint32_t size;           /* of what was too large */
-    uint32_t limit;
-};
-
-/* The same with more about it; NULL: nothing. */
-enum midge_handled midge_connection_end_about(struct midge *b, struct midge_connection *c, enum midge_reason reason,
-                                              const struct midge_ending *about);
+/* The same of a packet, where the caller has more to say about it: it began the record, a MIDGE_LOG_DISCONNECTED. */
+enum midge_handled midge_connection_end_recorded(struct midge *b, struct midge_connection *c);
 
 /* Refuses a client: CONNACK with `code`, then the end [MQTT-3.2.2-5]. Returns MIDGE_ENDED. */
 enum midge_handled midge_connection_refuse(struct midge *b, struct midge_connection *c, const struct midge_view *client_id,

@@ -23,15 +23,15 @@ static enum midge_handled stall(struct midge *b, struct midge_connection *c, enu
 static enum midge_handled end_for_name(struct midge *b, struct midge_connection *c, enum midge_reason reason,
                                        struct midge_view name)
 {
-    struct midge_ending about = {.topic = name};
+    struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, reason, c);
+    if (name.bytes != NULL) { /* else it found no room in the scratch */
+        record->topic = name;
+    }
     if (reason == MIDGE_SCRATCH || reason == MIDGE_TOPIC_LEVELS) {
-        about.size = name.size;
-        about.limit = reason == MIDGE_SCRATCH ? midge_name_size_max(b) : b->config.limits.topic_levels;
+        record->size = name.size;
+        record->limit = reason == MIDGE_SCRATCH ? midge_name_size_max(b) : b->config.limits.topic_levels;
     }
-    if (name.bytes == NULL) {
-        about.topic.size = 0; /* it found no room in the scratch */
-    }
-    return midge_connection_end_about(b, c, reason, &about);
+    return midge_connection_end_recorded(b, c);
 }
 
 static enum midge_handled publish_route(struct midge *b, struct midge_connection *c, struct midge_publication *publication)
@@ -41,8 +41,10 @@ static enum midge_handled publish_route(struct midge *b, struct midge_connection
     case MIDGE_ROUTE_WAIT:
         return stall(b, c, problem->kind, problem->object);
     case MIDGE_ROUTE_REFUSED: {
-        struct midge_ending about = {.topic = publication->publish.topic, .size = publication->publish.payload_size};
-        return midge_connection_end_about(b, c, problem->reason, &about);
+        struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, problem->reason, c);
+        record->topic = publication->publish.topic;
+        record->size = publication->publish.payload_size;
+        return midge_connection_end_recorded(b, c);
     }
     default:
         return MIDGE_HANDLED;
@@ -148,9 +150,8 @@ static uint8_t subscribe_one(struct midge *b, struct midge_connection *c, const 
         }
         reason = MIDGE_SUBSCRIPTIONS_FULL;
     }
-    struct midge_log record = midge_record(b, MIDGE_LOG_DENIED, reason, c);
-    record.topic = filter->name;
-    midge_record_write(b, &record);
+    midge_record(b, MIDGE_LOG_DENIED, reason, c)->topic = filter->name;
+    midge_record_write(b);
     return MIDGE_SUBACK_FAILURE;
 }
 

@@ -20,10 +20,14 @@ static void consume(struct offer *offer, size_t size)
 }
 
 static enum midge_handled end_oversize(struct midge *b, struct midge_connection *c, const struct midge_header *header,
-                                       struct midge_view topic, uint32_t limit)
+                                       uint32_t topic_size, uint32_t limit)
 {
-    struct midge_ending about = {.topic = topic, .size = header->size + header->remaining, .limit = limit};
-    return midge_connection_end_about(b, c, MIDGE_PACKET_SIZE, &about);
+    struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, MIDGE_PACKET_SIZE, c);
+    record->topic.bytes = b->log_topic;
+    record->topic.size = topic_size;
+    record->size = header->size + header->remaining;
+    record->limit = limit;
+    return midge_connection_end_recorded(b, c);
 }
 
 /* ---- What may be sent at all ---- */
@@ -125,7 +129,7 @@ static enum midge_handled assembly_give_up(struct midge *b, struct midge_connect
                                            uint32_t remaining)
 {
     if (remaining != header->remaining) {
-        return end_oversize(b, c, header, (struct midge_view){0}, b->packet_size_max); /* its topic stays unknown */
+        return end_oversize(b, c, header, 0, b->packet_size_max); /* its topic stays unknown */
     }
     bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
     if (!qos0) {
@@ -146,7 +150,7 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
     uint32_t need = midge_store_blocks(&b->store, remaining);
     uint32_t most = accepted ? b->store.blocks.capacity / 2u : b->store.blocks.capacity / 8u + 1u;
     if (need > most) {
-        return end_oversize(b, c, header, (struct midge_view){0}, midge_store_room(&b->store, most));
+        return end_oversize(b, c, header, 0, midge_store_room(&b->store, most));
     }
     enum midge_wait_kind kind = accepted ? MIDGE_WAIT_ASSEMBLY : MIDGE_WAIT_HANDSHAKE;
     if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, c, kind, 0)) {
@@ -194,10 +198,9 @@ static enum midge_handled oversize_step(struct midge *b, struct midge_connection
     if (reader.size < topic_size && m->size < c->remaining) {
         return MIDGE_HANDLED;
     }
-    uint8_t topic[MIDGE_LOG_TOPIC_MAX];
     uint32_t size = midge_min(midge_min(topic_size, reader.size), MIDGE_LOG_TOPIC_MAX);
-    midge_reader_copy(&reader, topic, size);
-    return end_oversize(b, c, header, (struct midge_view){.bytes = topic, .size = size}, b->packet_size_max);
+    midge_reader_copy(&reader, b->log_topic, size);
+    return end_oversize(b, c, header, size, b->packet_size_max);
 }
 
 static enum midge_handled assembly_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
@@ -325,7 +328,7 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
         /* Here and not where the header came: the limit may be lowered while the packet waits. */
         bool oversize = is_oversize(b, &header);
         if (oversize && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-            return end_oversize(b, c, &header, (struct midge_view){0}, b->packet_size_max);
+            return end_oversize(b, c, &header, 0, b->packet_size_max);
         }
         uint32_t ahead = header.size - c->header_size; /* all of the header, or nothing, is before the body */
         uint32_t left = ahead + header.remaining;

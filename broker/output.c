@@ -205,12 +205,11 @@ static void delivery_done(struct midge *b, struct midge_connection *c, midge_ind
         b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
     }
     if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
-        struct midge_log record = {0};
+        struct midge_traced traced = {.size = l->size, .packet_id = d->packet_id, .first = l->head[0]};
         if (d->message != 0) {
-            midge_record_message(b, &record, d->message);
+            midge_record_message(b, d->message);
+            traced.topic = b->log.topic;
         }
-        const struct midge_traced traced = {
-            .topic = record.topic, .size = l->size, .packet_id = d->packet_id, .first = l->head[0]};
         midge_trace(b, MIDGE_LOG_SENT, c, &traced);
     }
     c->output_offset = 0;

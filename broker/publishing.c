@@ -57,9 +57,9 @@ static void run_will(struct midge *b, struct midge_connection *c)
         midge_wait(b, c, will.problem.kind, will.problem.object);
         return;
     } else {
-        struct midge_log record = midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, c);
-        midge_record_message(b, &record, c->will);
-        midge_record_write(b, &record);
+        midge_record(b, MIDGE_LOG_WILL, MIDGE_NONE, c);
+        midge_record_message(b, c->will);
+        midge_record_write(b);
     }
     midge_connection_will_done(b, c);
 }

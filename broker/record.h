@@ -4,18 +4,20 @@
 
 #include "state.h"
 
-/* A record of this connection (NULL: none), with the client identifier of its session where it has one. */
-struct midge_log midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason,
-                              const struct midge_connection *c);
+/* Begins the record, b->log, of this connection, with the client identifier of its session where it has one. Returns it, to be
+ * filled and written before anything else is recorded. */
+struct midge_log *midge_record(struct midge *b, enum midge_log_event event, enum midge_reason reason,
+                               const struct midge_connection *c);
 
-/* Puts a session's client identifier into a record. */
-void midge_record_session(struct midge *b, struct midge_log *record, const struct midge_session *s);
+/* Likewise of a session (NULL: none). */
+struct midge_log *midge_record_session(struct midge *b, enum midge_log_event event, enum midge_reason reason,
+                                       const struct midge_session *s);
 
-/* Puts the topic of a stored message into a record, and the size of its payload. */
-void midge_record_message(struct midge *b, struct midge_log *record, midge_index message);
+/* Puts the topic of a stored message into the record, and the size of its payload. */
+void midge_record_message(struct midge *b, midge_index message);
 
-/* Hands a record to the port; views are cut to what midge.h promises. */
-void midge_record_write(struct midge *b, struct midge_log *record);
+/* Hands the record to the port; views are cut to what midge.h promises. */
+void midge_record_write(struct midge *b);
 
 /* Counts one lost message for one receiver (NULL: none in particular), and logs it. */
 void midge_drop_message(struct midge *b, enum midge_reason reason, const struct midge_session *s, midge_index message);

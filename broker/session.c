@@ -97,10 +97,8 @@ void midge_session_remove(struct midge *b, struct midge_session *s, enum midge_r
         midge_qos2_remove(b, s->qos2);
     }
     if ((s->flags & MIDGE_SESSION_EPHEMERAL) == 0 || lost > 0) {
-        struct midge_log record = midge_record(b, MIDGE_LOG_SESSION_GONE, reason, 0);
-        midge_record_session(b, &record, s);
-        record.size = lost;
-        midge_record_write(b, &record);
+        midge_record_session(b, MIDGE_LOG_SESSION_GONE, reason, s)->size = lost;
+        midge_record_write(b);
     }
     midge_index session = midge_session_index(b, s);
     midge_table_remove(&b->session_table, session);

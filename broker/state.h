@@ -233,6 +233,7 @@ struct midge {
     uint32_t handshake_reserved; /* of those, for peers that are not accepted yet */
     bool started;
     struct midge_metrics metrics;
+    struct midge_log log; /* the record at hand */
     uint8_t log_client[MIDGE_LOG_CLIENT_MAX];
     uint8_t log_topic[MIDGE_LOG_TOPIC_MAX];
 };
