@@ -85,7 +85,7 @@ static enum midge_reason accept_client(struct midge *b, struct midge_connection 
         return MIDGE_CLIENTS_FULL;
     }
     midge_index will = 0;
-    if (connect->has_will) {
+    if (connect->will_flags != 0) {
         will = midge_will_store(b, connect);
         if (will == 0) {
             return MIDGE_WILL_FULL;
@@ -165,7 +165,7 @@ enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection
     struct midge_connect connect;
     uint8_t assigned[ASSIGNED_ID_SIZE];
     enum midge_reason reason = midge_connect_decode(&packet->body, &b->scratch, &connect);
-    if (reason == MIDGE_NONE && connect.has_will) {
+    if (reason == MIDGE_NONE && connect.will_flags != 0) {
         reason = midge_topic_check(connect.will_topic.bytes, connect.will_topic.size, b->config.limits.topic_levels);
         if (reason == MIDGE_NONE && connect.will_topic.size > midge_name_size_max(b)) {
             reason = MIDGE_SCRATCH;

@@ -11,6 +11,8 @@ enum connect_flag {
     CONNECT_PASSWORD = 0x40,
     CONNECT_USERNAME = 0x80
 };
+_Static_assert((int)CONNECT_WILL == (int)MIDGE_MESSAGE_GAP && (int)CONNECT_WILL_RETAIN == (int)MIDGE_MESSAGE_WILL_RETAIN,
+               "the flags of a will become those of its message");
 
 enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
 {
@@ -93,17 +95,11 @@ static enum midge_reason read_string(struct midge_reader *body, struct midge_scr
 /* [MQTT-3.1.2-1] [MQTT-3.1.2-2]; bit 7 of the level marks a bridge. */
 static enum midge_reason check_protocol(struct midge_view name, uint8_t level)
 {
-    static const struct {
-        uint8_t level;
-        uint8_t size;
-        char name[6];
-    } protocols[] = {{4, 4, "MQTT"}, {3, 6, "MQIsdp"}};
-    for (uint32_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-        if (name.size == protocols[i].size && memcmp(name.bytes, protocols[i].name, name.size) == 0) {
-            return (level & 0x7f) == protocols[i].level ? MIDGE_NONE : MIDGE_PROTOCOL_LEVEL;
-        }
+    bool mqtt31 = name.size == 6;
+    if ((!mqtt31 && name.size != 4) || memcmp(name.bytes, mqtt31 ? "MQIsdp" : "MQTT", name.size) != 0) {
+        return MIDGE_PROTOCOL_NAME;
     }
-    return MIDGE_PROTOCOL_NAME;
+    return (level & 0x7f) == (mqtt31 ? 3 : 4) ? MIDGE_NONE : MIDGE_PROTOCOL_LEVEL;
 }
 
 /* The flags that contradict each other, which is known before the payload is read. */
@@ -148,7 +144,7 @@ static enum midge_reason read_connect_payload(struct midge_reader *body, struct 
                                               struct midge_connect *connect)
 {
     enum midge_reason reason = read_string(body, scratch, &connect->login.client_id);
-    if (reason == MIDGE_NONE && connect->has_will) {
+    if (reason == MIDGE_NONE && connect->will_flags != 0) {
         reason = read_will(body, scratch, connect);
     }
     if (reason == MIDGE_NONE && connect->login.has_username) {
@@ -188,9 +184,7 @@ enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_s
         return reason;
     }
     connect->login.clean_session = (flags & CONNECT_CLEAN_SESSION) != 0;
-    connect->has_will = (flags & CONNECT_WILL) != 0;
-    connect->will_qos = (uint8_t)((flags & CONNECT_WILL_QOS) >> 3);
-    connect->will_retain = (flags & CONNECT_WILL_RETAIN) != 0;
+    connect->will_flags = (uint8_t)((flags & (CONNECT_WILL | CONNECT_WILL_RETAIN)) | (flags & CONNECT_WILL_QOS) >> 3);
     connect->login.has_username = (flags & CONNECT_USERNAME) != 0;
     connect->login.has_password = (flags & CONNECT_PASSWORD) != 0;
     connect->login.keepalive_s = midge_reader_u16(body);

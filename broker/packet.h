@@ -51,9 +51,7 @@ uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining);
 
 struct midge_connect {
     struct midge_login login; /* but for the connection and its listener */
-    bool has_will;
-    bool will_retain;
-    uint8_t will_qos;
+    uint8_t will_flags;       /* of its message; 0: there is no will */
     struct midge_view will_topic;
     struct midge_reader will; /* from the size of its topic on */
     uint32_t will_size;       /* to the end of its message */

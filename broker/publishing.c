@@ -6,9 +6,6 @@
 #include "topic.h"
 #include "waiting.h"
 
-/* A will's RETAIN is not part of the stored message, whose own flags end here. */
-enum { WILL_RETAIN = 0x80 };
-
 enum midge_routed midge_publishing_route(struct midge *b, struct midge_publication *publication)
 {
     enum midge_routed result;
@@ -26,8 +23,7 @@ midge_index midge_will_store(struct midge *b, struct midge_connect *connect)
     midge_index message = midge_store_begin(&b->store);
     midge_index tail = message;
     midge_store_append_from(&b->store, message, &tail, &connect->will, connect->will_size);
-    uint8_t flags = (uint8_t)(connect->will_qos | MIDGE_MESSAGE_GAP | (connect->will_retain ? WILL_RETAIN : 0u));
-    midge_store_publish(&b->store, message, (uint16_t)connect->will_topic.size, flags);
+    midge_store_publish(&b->store, message, (uint16_t)connect->will_topic.size, connect->will_flags);
     return message;
 }
 
@@ -44,7 +40,7 @@ static void run_will(struct midge *b, struct midge_connection *c)
         .publish.topic = {.bytes = topic, .size = m->topic_size},
         .publish.payload_size = midge_message_payload_size(m),
         .publish.qos = m->flags & MIDGE_MESSAGE_QOS,
-        .publish.retain = (m->flags & WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
+        .publish.retain = (m->flags & MIDGE_MESSAGE_WILL_RETAIN) != 0, /* [MQTT-3.1.2-16] [MQTT-3.1.2-17] */
         .message = c->will,
         .body_size = m->size,
         .may_wait = !midge_wait_expired(b, c),

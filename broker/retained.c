@@ -100,24 +100,24 @@ uint32_t midge_retained_subscribe(struct midge_retained *retained)
     return ++retained->stamp;
 }
 
-/* Whether level `index` of the filter is + or lies at or behind #. *level is the level itself where it is neither. */
-static bool is_wild(struct midge_view filter, uint32_t index, struct midge_view *level, bool *multi)
+enum level_kind { LEVEL_NONE, LEVEL_NAME, LEVEL_PLUS, LEVEL_MULTI };
+
+/* What level `index` of the filter is: at or behind # it is that, behind the end of another there is none. */
+static enum level_kind level_of(struct midge_view filter, uint32_t index, struct midge_view *level)
 {
     uint32_t offset = 0;
-    for (;;) {
-        uint32_t size = midge_level_size(filter.bytes, filter.size, offset);
-        *level = (struct midge_view){.bytes = filter.bytes + offset, .size = size};
-        *multi = size == 1 && level->bytes[0] == '#';
-        if (index == 0 || *multi) {
-            return *multi || (size == 1 && level->bytes[0] == '+');
+    do {
+        level->bytes = filter.bytes + offset;
+        level->size = midge_level_size(filter.bytes, filter.size, offset);
+        offset += level->size + 1;
+        if (level->size == 1 && *level->bytes == '#') {
+            return LEVEL_MULTI;
         }
-        index--;
-        offset += size + 1;
-        if (offset > filter.size) {
-            level->bytes = NULL;
-            return false;
+        if (index-- == 0) {
+            return level->size == 1 && *level->bytes == '+' ? LEVEL_PLUS : LEVEL_NAME;
         }
-    }
+    } while (offset <= filter.size);
+    return LEVEL_NONE;
 }
 
 /* Passes over topics that start with $, which no wildcard reaches [MQTT-4.7.2-1]. */
@@ -141,26 +141,29 @@ midge_index midge_retained_step(const struct midge_retained *retained, struct mi
                                 bool *matches)
 {
     struct midge_view level;
-    bool multi;
     uint32_t depth = midge_tree_depth(&retained->tree, node);
+    enum level_kind kind = level_of(filter, depth, &level);
     midge_index next = 0;
-    if (is_wild(filter, depth, &level, &multi)) {
-        next = visible(retained, midge_topic_node_at(retained, node)->first_child);
-    } else if (level.bytes != NULL) {
+    midge_index sibling = midge_topic_node_at(retained, node)->first_child; /* the next one that a wildcard may lead to */
+    if (kind == LEVEL_NAME) {
         next = midge_tree_find(&retained->tree, node, level.bytes, level.size);
     }
-    depth++;
-    while (next == 0 && node != 0) {
-        depth--;
-        if (is_wild(filter, depth - 1, &level, &multi)) {
-            next = visible(retained, midge_topic_node_at(retained, node)->next);
+    for (;;) {
+        if (kind >= LEVEL_PLUS) {
+            next = visible(retained, sibling);
         }
+        if (next != 0 || node == 0) {
+            break;
+        }
+        sibling = midge_topic_node_at(retained, node)->next;
         node = midge_tree_at(&retained->tree, node)->parent;
+        depth--;
+        kind = level_of(filter, depth, &level);
     }
     if (next != 0) {
         /* It matches where the filter ends here, or where what is left of it is # alone. */
-        is_wild(filter, depth, &level, &multi);
-        *matches = multi || level.bytes == NULL;
+        kind = level_of(filter, depth + 1, &level);
+        *matches = kind == LEVEL_MULTI || kind == LEVEL_NONE;
     }
     return next;
 }

@@ -13,7 +13,8 @@
 enum {
     MIDGE_MESSAGE_QOS = 0x03,
     MIDGE_MESSAGE_GAP = 0x04, /* twice what it stands for: two bytes lie between topic and payload; always so at QoS 1 and 2 */
-    MIDGE_MESSAGE_PUBLISHED = 0x08 /* counted in store.messages */
+    MIDGE_MESSAGE_PUBLISHED = 0x08,  /* counted in store.messages */
+    MIDGE_MESSAGE_WILL_RETAIN = 0x20 /* of a will that waits to be published */
 };
 
 /* The flags of a message that was published in a PUBLISH of that QoS. */

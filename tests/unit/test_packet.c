@@ -173,9 +173,8 @@ static void connect_with_all_flags(void **state)
         assert_int_equal(connect.login.level, 4);
         assert_int_equal(connect.login.keepalive_s, 0x1234);
         assert_int_equal(connect.login.clean_session, (flags & 0x02) != 0);
-        assert_int_equal(connect.has_will, will);
-        assert_int_equal(connect.will_qos, flags >> 3 & 3);
-        assert_int_equal(connect.will_retain, (flags & 0x20) != 0);
+        assert_int_equal(connect.will_flags != 0, will);
+        assert_int_equal(connect.will_flags, (flags & 0x24) | (flags >> 3 & 3));
         assert_int_equal(connect.login.has_username, (flags & 0x80) != 0);
         assert_int_equal(connect.login.has_password, (flags & 0x40) != 0);
         assert_int_equal(connect.will_size, will ? 2 + 12 + 2 + 6 : 0);
