@@ -101,7 +101,7 @@ size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *b
 size_t midge_output(struct midge *b, struct midge_handle conn, uint8_t *buffer, size_t size)
 {
     struct midge_connection *c = midge_connection_resolve(b, conn);
-    if (c == NULL || c->state == MIDGE_CLOSED) {
+    if (c == NULL) {
         return 0;
     }
     MIDGE_ASSERT(size >= 16);
@@ -246,10 +246,6 @@ static uint64_t next_timer(const struct midge *b)
 
 void midge_time(struct midge *b, uint64_t now_ms)
 {
-    if (!b->started) {
-        b->started = true;
-        b->late_ms = now_ms;
-    }
     uint64_t now = now_ms - b->late_ms;
     if (now > b->next_ms && now - b->next_ms > LATE_MS) {
         /* Rule 15: what the port came late by did not happen for the clients. The little that every turn is late by must not

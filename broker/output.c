@@ -12,48 +12,44 @@ enum { REPLAY_STEPS = 512 };
 /* Retained messages encoded ahead of the transport, at most. */
 enum { REPLAY_UNSENT = 64 };
 
-/* How a delivery is put together: a fixed header, then the message as it is stored, with another packet identifier in the place
- * of its publisher's; at QoS 0 without that place. A PUBREL is all header. */
-struct layout {
-    uint8_t head[MIDGE_HEADER_SIZE_MAX];
-    uint32_t head_size;
-    uint32_t id_at; /* in the packet: where its identifier is, or would be */
-    uint32_t cut;   /* bytes of the body that are left out there: 0 or 2 */
-    uint32_t size;  /* of the whole packet */
-};
+/* A delivery's packet is a fixed header, then the message as it is stored, with another packet identifier in the place of its
+ * publisher's; at QoS 0 without that place. That of a released one is a PUBREL. */
 
-static void lay_out(const struct midge *b, const struct midge_delivery *d, struct layout *l)
+static uint8_t first_byte(const struct midge_delivery *d)
+{
+    return d->message == 0 ? MIDGE_PACKET_PUBREL << 4 | 0x02 : (d->flags & MIDGE_DELIVERY_PUBLISH) | MIDGE_PACKET_PUBLISH << 4;
+}
+
+/* Bytes of the stored body that are left out, behind the topic: 0 or 2. */
+static uint32_t cut_of(const struct midge_delivery *d, const struct midge_message *m)
+{
+    return (d->flags & MIDGE_DELIVERY_QOS) == 0 ? m->framing - 2u : 0;
+}
+
+/* What follows the fixed header. */
+static uint32_t remaining_of(const struct midge *b, const struct midge_delivery *d)
 {
     if (d->message == 0) {
-        l->size = l->head_size = midge_header_encode(l->head, MIDGE_PACKET_PUBREL << 4 | 0x02, 2) + 2;
-        midge_put_u16(l->head + 2, d->packet_id);
-        return;
+        return 2;
     }
     const struct midge_message *m = midge_message_at(&b->store, d->message);
-    uint8_t first = (d->flags & MIDGE_DELIVERY_PUBLISH) | MIDGE_PACKET_PUBLISH << 4;
-    l->cut = (d->flags & MIDGE_DELIVERY_QOS) == 0 ? m->framing - 2u : 0;
-    uint32_t remaining = m->size - l->cut;
-    l->head_size = midge_header_encode(l->head, first, remaining);
-    l->size = l->head_size + remaining;
-    l->id_at = l->head_size + 2 + m->topic_size;
+    return m->size - cut_of(d, m);
 }
 
-/* The offset in the body of the byte at `offset` of the packet, of its first byte for one in the header. */
-static uint32_t body_offset(const struct layout *l, uint32_t offset)
+/* The offset in the stored body of the byte at `offset` of the packet, of its first byte for one in the header. */
+static uint32_t body_offset(const struct midge_delivery *d, const struct midge_message *m, uint32_t head_size, uint32_t offset)
 {
-    if (offset < l->head_size) {
-        return 0;
-    }
-    return offset - l->head_size + (offset < l->id_at ? 0 : l->cut);
+    uint32_t sent = offset - midge_min(offset, head_size);
+    return sent < 2u + m->topic_size ? sent : sent + cut_of(d, m);
 }
 
-/* Puts the packet identifier, where there is one, into its place in bytes `offset` .. `end` of the packet. */
-static void put_id(const struct layout *l, uint16_t id, uint8_t *to, uint32_t offset, uint32_t end)
+/* Puts the packet identifier into its place in bytes `offset` .. `end` of the packet. */
+static void put_id(uint32_t id_at, uint16_t id, uint8_t *to, uint32_t offset, uint32_t end)
 {
     const uint8_t bytes[2] = {(uint8_t)(id >> 8), (uint8_t)id};
     for (uint32_t i = 0; i < 2; i++) {
-        uint32_t place = l->id_at + i - offset;
-        if (id != 0 && place < end - offset) {
+        uint32_t place = id_at + i - offset;
+        if (place < end - offset) {
             to[place] = bytes[i];
         }
     }
@@ -63,24 +59,32 @@ static void put_id(const struct layout *l, uint16_t id, uint8_t *to, uint32_t of
 static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint32_t offset, midge_index block, uint8_t *to,
                        uint32_t room)
 {
-    struct layout l;
-    lay_out(b, d, &l);
-    uint32_t end = midge_min(l.size - offset, room) + offset;
+    uint8_t head[MIDGE_HEADER_SIZE_MAX];
+    uint32_t remaining = remaining_of(b, d);
+    uint32_t head_size = midge_header_encode(head, first_byte(d), remaining);
+    uint32_t end = midge_min(head_size + remaining - offset, room) + offset;
+    uint32_t id_at = head_size;
     uint32_t at = offset;
-    if (at < l.head_size) {
-        at = midge_min(l.head_size, end);
-        memcpy(to, l.head + offset, at - offset);
+    if (at < head_size) {
+        at = midge_min(head_size, end);
+        memcpy(to, head + offset, at - offset);
     }
-    if (at < end) {
-        uint32_t from = body_offset(&l, at);
-        if (l.cut != 0 && at < l.id_at && l.id_at < end) {
-            midge_store_copy(&b->store, block, from, to + (at - offset), l.id_at - at);
-            at = l.id_at;
-            block = midge_store_block(&b->store, block, from, body_offset(&l, at));
-            from = body_offset(&l, at);
+    if (d->message != 0 && at < end) {
+        const struct midge_message *m = midge_message_at(&b->store, d->message);
+        uint32_t from = body_offset(d, m, head_size, at);
+        uint32_t cut = cut_of(d, m);
+        id_at += 2u + m->topic_size;
+        if (cut != 0 && at < id_at && id_at < end) {
+            uint32_t part = id_at - at;
+            midge_store_copy(&b->store, block, from, to + (at - offset), part);
+            at = id_at;
+            block = midge_store_block(&b->store, block, from, from + part + cut);
+            from += part + cut;
         }
         midge_store_copy(&b->store, block, from, to + (at - offset), end - at);
-        put_id(&l, d->packet_id, to, offset, end);
+    }
+    if (d->packet_id != 0) {
+        put_id(id_at, d->packet_id, to, offset, end);
     }
     return end - offset;
 }
@@ -195,45 +199,46 @@ uint32_t midge_output_encode(struct midge *b, struct midge_connection *c, uint8_
     return (uint32_t)(to - buffer);
 }
 
-/* All of the first unsent delivery is with the transport. */
-static void delivery_done(struct midge *b, struct midge_connection *c, midge_index delivery, const struct layout *l)
+/* Counts a packet that is with the transport as a whole. */
+static void count_sent(struct midge *b, const struct midge_connection *c, const struct midge_delivery *d, uint32_t size)
 {
-    const struct midge_delivery *d = midge_delivery_at(b, delivery);
     b->metrics.packets_sent++;
     if (d->message != 0) {
         b->metrics.publish_sent++;
         b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
     }
     if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
-        struct midge_traced traced = {.size = l->size, .packet_id = d->packet_id, .first = l->head[0]};
+        struct midge_traced traced = {.size = size, .packet_id = d->packet_id, .first = first_byte(d)};
         if (d->message != 0) {
             midge_record_message(b, d->message);
             traced.topic = b->log.topic;
         }
         midge_trace(b, MIDGE_LOG_SENT, c, &traced);
     }
-    c->output_offset = 0;
-    midge_window_sent(b, midge_session_of(b, c), delivery);
 }
 
 /* Bytes of the first unsent delivery are with the transport. Returns how many of them were of others behind it. */
 static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, uint32_t sent)
 {
-    midge_index delivery = midge_window_unsent(b, midge_session_of(b, c));
+    struct midge_session *s = midge_session_of(b, c);
+    midge_index delivery = midge_window_unsent(b, s);
     MIDGE_ASSERT(delivery != 0);
     struct midge_delivery *d = midge_delivery_at(b, delivery);
-    struct layout l;
-    lay_out(b, d, &l);
     d->flags |= MIDGE_DELIVERY_STARTED;
-    uint32_t left = l.size - c->output_offset;
+    uint32_t remaining = remaining_of(b, d);
+    uint32_t head_size = midge_header_size(remaining);
+    uint32_t left = head_size + remaining - c->output_offset;
     if (sent >= left) {
-        delivery_done(b, c, delivery, &l);
+        count_sent(b, c, d, head_size + remaining);
+        c->output_offset = 0;
+        midge_window_sent(b, s, delivery);
         return sent - left;
     }
     if (d->message != 0) {
+        const struct midge_message *m = midge_message_at(&b->store, d->message);
         midge_index block = c->output_offset == 0 ? d->message : c->output_block;
-        c->output_block =
-            midge_store_block(&b->store, block, body_offset(&l, c->output_offset), body_offset(&l, c->output_offset + sent));
+        c->output_block = midge_store_block(&b->store, block, body_offset(d, m, head_size, c->output_offset),
+                                            body_offset(d, m, head_size, c->output_offset + sent));
     }
     c->output_offset += sent;
     return 0;
@@ -242,12 +247,12 @@ static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, ui
 /* Whether there may be something to send. */
 static bool is_due(const struct midge *b, const struct midge_connection *c)
 {
-    if (c->replies_count > 0 || c->state != MIDGE_ACTIVE) {
-        return c->replies_count > 0;
+    if (c->replies_count > 0) {
+        return true;
     }
     const struct midge_session *s = midge_session_of(b, c);
-    return midge_window_unsent(b, s) != 0 || s->queue_qos0.head != 0 || (s->queue.head != 0 && midge_window_open(b, s)) ||
-           s->replay_last != 0;
+    return c->session != 0 && ((s->queue_qos0.head | s->replay_last | midge_window_unsent(b, s)) != 0 ||
+                               (s->queue.head != 0 && midge_window_open(b, s)));
 }
 
 bool midge_output_consume(struct midge *b, struct midge_connection *c, uint32_t sent)

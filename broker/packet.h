@@ -49,6 +49,17 @@ enum midge_reason midge_length_check(const struct midge_header *header);
 /* Writes a fixed header, MIDGE_HEADER_SIZE_MAX bytes at most. Returns its size. */
 uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining);
 
+/* The size of a fixed header. */
+static inline uint32_t midge_header_size(uint32_t remaining)
+{
+    uint32_t size = 2;
+    while (remaining > 0x7f) {
+        remaining >>= 7;
+        size++;
+    }
+    return size;
+}
+
 struct midge_connect {
     struct midge_login login; /* but for the connection and its listener */
     uint8_t will_flags;       /* of its message; 0: there is no will */

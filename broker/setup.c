@@ -221,6 +221,5 @@ struct midge *midge_init(void *memory, size_t size, const struct midge_config *c
     b->retained.store = &b->store;
     b->scratch.size = l->scratch_size;
     b->subscriptions.levels_max = l->topic_levels;
-    b->next_ms = UINT64_MAX;
     return midge_set_policy(b, &config->policy, wrong) ? b : NULL;
 }

@@ -226,12 +226,11 @@ struct midge {
     struct midge_table session_table;
     struct midge_table qos2_table;
     uint64_t late_ms; /* what midge_advance was called late by */
-    uint64_t next_ms; /* what it returned last, on the clock of now_ms */
+    uint64_t next_ms; /* what it returned last, on the clock of now_ms, which starts at 0: the first call is late */
     uint64_t assigned_ids;
     uint32_t packet_size_max;    /* the policy's, or what half the blocks can hold */
     uint32_t assembly_reserved;  /* blocks that packets in assembly hold or were promised */
     uint32_t handshake_reserved; /* of those, for peers that are not accepted yet */
-    bool started;
     struct midge_metrics metrics;
     struct midge_log log; /* the record at hand */
     uint8_t log_client[MIDGE_LOG_CLIENT_MAX];
