@@ -178,29 +178,9 @@ static enum midge_handled open_suback(struct midge *b, struct midge_connection *
         return stall(b, c, MIDGE_WAIT_BLOCKS, (midge_index)blocks);
     }
     c->suback = midge_store_begin(&b->store);
+    midge_index tail = c->suback;
+    midge_store_append(&b->store, c->suback, &tail, packet->body.run, count); /* anything, for the codes to be written over */
     return MIDGE_HANDLED;
-}
-
-/* Where the codes of a SUBACK go: beside each other where they are few. Else over the packet that they answer, where it is
- * stored (a filter takes four bytes at least, its code one, so that writing never overtakes reading), or into new blocks. */
-struct code_writer {
-    uint8_t few[MIDGE_REPLY_CODES_MAX];
-    struct midge_reader over;
-    midge_index suback; /* 0: few */
-    midge_index tail;   /* of the new blocks, 0 where it goes over the packet */
-};
-
-static void write_code(struct midge *b, struct code_writer *writer, uint32_t i, uint8_t code)
-{
-    if (writer->suback == 0) {
-        writer->few[i] = code;
-    } else if (writer->tail != 0) {
-        midge_store_append(&b->store, writer->suback, &writer->tail, &code, 1);
-    } else {
-        /* The reader walks over blocks that are ours to write. */
-        *(uint8_t *)(uintptr_t)writer->over.run = code;
-        midge_reader_skip(&writer->over, 1);
-    }
 }
 
 enum midge_handled midge_handle_subscribe(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
@@ -209,29 +189,33 @@ enum midge_handled midge_handle_subscribe(struct midge *b, struct midge_connecti
     if (count == 0) {
         return MIDGE_ENDED;
     }
-    struct code_writer writer;
-    writer.suback = 0;
+    uint32_t codes = 0;
+    struct midge_reader over;
     if (count > MIDGE_REPLY_CODES_MAX) {
         enum midge_handled handled = open_suback(b, c, packet, count);
         if (handled != MIDGE_HANDLED) {
             return handled;
         }
-        writer.suback = c->suback;
-        writer.tail = packet->stored != 0 ? 0 : c->suback;
-        midge_reader_message(&writer.over, &b->store, c->suback, 0);
+        midge_reader_message(&over, &b->store, c->suback, 0);
     }
     for (uint32_t i = 0; i < count; i++) {
         struct filter filter;
         next_filter(b, &packet->body, true, &filter);
-        write_code(b, &writer, i, subscribe_one(b, c, &filter));
+        uint8_t code = subscribe_one(b, c, &filter);
+        if (count <= MIDGE_REPLY_CODES_MAX) {
+            codes |= midge_suback_code(code, i);
+        } else {
+            /* The reader walks over blocks that are ours to write. A filter takes four bytes at least, its code one, so that
+             * writing over the packet itself never overtakes reading. */
+            *(uint8_t *)(uintptr_t)over.run = code;
+            midge_reader_skip(&over, 1);
+        }
     }
-    if (writer.suback != 0) {
-        midge_store_truncate(&b->store, writer.suback, count);
-        midge_reply_suback_stored(b, c, packet->traced.packet_id);
-    } else {
-        midge_reply_suback(b, c, packet->traced.packet_id, writer.few, (uint8_t)count);
+    if (count > MIDGE_REPLY_CODES_MAX) {
+        midge_store_truncate(&b->store, c->suback, count);
+        count = 0;
     }
-    midge_output_due(b, c);
+    midge_reply_suback(b, c, packet->traced.packet_id, count, codes);
     return MIDGE_HANDLED;
 }
 

@@ -3,7 +3,7 @@
 #include "events.h"
 #include "record.h"
 
-enum { CODE_BITS = 2, CODE_FAILURE = 3, TYPE_MASK = 0x0f, PACKET_MAX = MIDGE_HEADER_SIZE_MAX + 2 + MIDGE_REPLY_CODES_MAX };
+enum { TYPE_MASK = 0x0f, PACKET_MAX = MIDGE_HEADER_SIZE_MAX + 2 + MIDGE_REPLY_CODES_MAX };
 
 /* The first entries of all rings lie together, then the second ones, and so on: most rings never hold more than one or two. */
 static struct midge_reply *slot(const struct midge *b, const struct midge_connection *c, uint32_t index)
@@ -37,20 +37,11 @@ void midge_reply_connack(struct midge *b, struct midge_connection *c, bool sessi
     push(b, c, (struct midge_reply){.type = MIDGE_PACKET_CONNACK, .count = code, .id = session_present ? 1 : 0});
 }
 
-void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, const uint8_t *codes, uint8_t count)
+void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, uint32_t count, uint32_t codes)
 {
-    MIDGE_ASSERT(count >= 1 && count <= MIDGE_REPLY_CODES_MAX);
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bits |= (codes[i] == MIDGE_SUBACK_FAILURE ? (uint32_t)CODE_FAILURE : codes[i]) << (CODE_BITS * i);
-    }
+    MIDGE_ASSERT(count <= MIDGE_REPLY_CODES_MAX);
     uint8_t type = (uint8_t)(MIDGE_PACKET_SUBACK | count << 4);
-    push(b, c, (struct midge_reply){.type = type, .count = (uint8_t)bits, .id = packet_id});
-}
-
-void midge_reply_suback_stored(struct midge *b, struct midge_connection *c, uint16_t packet_id)
-{
-    push(b, c, (struct midge_reply){.type = MIDGE_PACKET_SUBACK, .id = packet_id});
+    push(b, c, (struct midge_reply){.type = type, .count = (uint8_t)codes, .id = packet_id});
 }
 
 void midge_replies_clear(struct midge *b, struct midge_connection *c)
@@ -111,8 +102,8 @@ static void write_packet(const struct midge *b, const struct midge_connection *c
         uint32_t codes = (uint32_t)reply->type >> 4;
         to[1] = (uint8_t)(2 + codes);
         for (uint32_t i = 0; i < codes; i++) {
-            uint32_t code = (uint32_t)reply->count >> (CODE_BITS * i) & CODE_FAILURE;
-            to[head++] = code == CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
+            uint32_t code = (uint32_t)reply->count >> (MIDGE_REPLY_CODE_BITS * i) & MIDGE_REPLY_CODE_FAILURE;
+            to[head++] = code == MIDGE_REPLY_CODE_FAILURE ? (uint8_t)MIDGE_SUBACK_FAILURE : (uint8_t)code;
         }
     }
     packet->head_size = head;

@@ -16,9 +16,15 @@ void midge_reply(struct midge *b, struct midge_connection *c, enum midge_packet_
 
 void midge_reply_connack(struct midge *b, struct midge_connection *c, bool session_present, uint8_t code);
 
-/* Adds a SUBACK with 1 .. MIDGE_REPLY_CODES_MAX codes, or one whose codes are the body of the message c->suback. */
-void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, const uint8_t *codes, uint8_t count);
-void midge_reply_suback_stored(struct midge *b, struct midge_connection *c, uint16_t packet_id);
+/* Adds a SUBACK with 1 .. MIDGE_REPLY_CODES_MAX codes, made of midge_suback_code; or one whose codes are the body of the
+ * message c->suback, with 0. */
+void midge_reply_suback(struct midge *b, struct midge_connection *c, uint16_t packet_id, uint32_t count, uint32_t codes);
+
+/* A code in its place among those of a SUBACK that has few. */
+static inline uint32_t midge_suback_code(uint8_t code, uint32_t place)
+{
+    return (code == MIDGE_SUBACK_FAILURE ? (uint32_t)MIDGE_REPLY_CODE_FAILURE : code) << (MIDGE_REPLY_CODE_BITS * place);
+}
 
 /* Forgets all replies. */
 void midge_replies_clear(struct midge *b, struct midge_connection *c);

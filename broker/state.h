@@ -134,7 +134,7 @@ struct midge_reply {
     uint16_t id;   /* the first; CONNACK: session present */
 };
 
-enum { MIDGE_SMALL_BODY_MAX = 6, MIDGE_REPLY_CODES_MAX = 4 };
+enum { MIDGE_SMALL_BODY_MAX = 6, MIDGE_REPLY_CODES_MAX = 4, MIDGE_REPLY_CODE_BITS = 2, MIDGE_REPLY_CODE_FAILURE = 3 };
 
 /* Nobody was asked yet whether the client may connect. */
 enum { MIDGE_VERDICT_NONE = 254 };
