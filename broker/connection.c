@@ -81,7 +81,6 @@ static void detach_session(struct midge *b, struct midge_connection *c)
 static void end(struct midge *b, struct midge_connection *c, bool orderly)
 {
     midge_wait_cancel(b, c);
-    midge_wait_done(b, c);
     midge_wake_waiters(b, c, UINT32_MAX);
     midge_assembly_drop(b, c);
     /* A delivery that was begun must not be followed by anything else. */

@@ -58,11 +58,6 @@ static bool is_stored_suback(const struct midge_reply *reply)
     return reply->type == MIDGE_PACKET_SUBACK;
 }
 
-static uint8_t first_byte(uint32_t type)
-{
-    return (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
-}
-
 /* How many packets a reply stands for. */
 static uint32_t packets_of(const struct midge_reply *reply)
 {
@@ -85,7 +80,7 @@ static void write_packet(const struct midge *b, const struct midge_connection *c
     uint8_t *to = packet->head;
     uint32_t head = 4;
     uint32_t stored = 0;
-    to[0] = first_byte(type);
+    to[0] = (uint8_t)(type << 4 | (type == MIDGE_PACKET_PUBREL ? 0x02u : 0u));
     to[1] = 2;
     midge_put_u16(to + 2, reply->id);
     if (type == MIDGE_PACKET_PINGRESP) {
@@ -140,15 +135,15 @@ uint32_t midge_replies_encode(const struct midge *b, const struct midge_connecti
 }
 
 /* One packet of the first reply is with the transport as a whole. */
-static void packet_done(struct midge *b, struct midge_connection *c, struct midge_reply *reply, uint32_t size)
+static void packet_done(struct midge *b, struct midge_connection *c, struct midge_reply *reply, const struct packet *packet)
 {
     uint32_t type = reply->type & TYPE_MASK;
     bool connack = type == MIDGE_PACKET_CONNACK;
     b->metrics.packets_sent++;
     const struct midge_traced traced = {
-        .size = size,
+        .size = packet->size,
         .packet_id = connack ? 0 : reply->id,
-        .first = first_byte(type),
+        .first = packet->head[0],
         .code = connack ? reply->count : 0,
     };
     midge_trace(b, MIDGE_LOG_SENT, c, &traced);
@@ -180,7 +175,7 @@ uint32_t midge_replies_done(struct midge *b, struct midge_connection *c, uint32_
             return 0;
         }
         sent -= left;
-        packet_done(b, c, reply, packet.size);
+        packet_done(b, c, reply, &packet);
     }
     return sent;
 }

@@ -53,16 +53,6 @@ static midge_index forget_waking(struct midge *b, struct midge_connection *c)
     return woken_for;
 }
 
-/* Likewise, and leaves to the next what it was woken for and may not have used: where a subscriber has nothing to take any
- * more, nothing else would wake those that still wait for it. */
-static void pass_turn(struct midge *b, struct midge_connection *c)
-{
-    midge_index subscriber = forget_waking(b, c);
-    if (subscriber != 0) {
-        midge_wake_for_room(b, midge_connection_at(b, subscriber));
-    }
-}
-
 void midge_wait(struct midge *b, struct midge_connection *c, enum midge_wait_kind kind, midge_index object)
 {
     struct midge_wait *wait = midge_wait_of(b, c);
@@ -107,7 +97,7 @@ void midge_wait_turn(struct midge *b, struct midge_connection *c)
 void midge_wait_cancel(struct midge *b, struct midge_connection *c)
 {
     midge_wait_turn(b, c);
-    pass_turn(b, c);
+    midge_wait_done(b, c);
 }
 
 void midge_wake(struct midge *b, struct midge_connection *c)
@@ -150,8 +140,11 @@ bool midge_wait_others(const struct midge *b, const struct midge_connection *c, 
 void midge_wait_done(struct midge *b, struct midge_connection *c)
 {
     c->flags &= (uint8_t)~MIDGE_CONN_WAITED;
-    if (c->woken_kind != MIDGE_WAIT_NONE) {
-        pass_turn(b, c);
+    midge_index subscriber = c->woken_kind != MIDGE_WAIT_NONE ? forget_waking(b, c) : 0;
+    if (subscriber != 0) {
+        /* What it was woken for and may not have used is left to the next: where a subscriber has nothing to take any more,
+         * nothing else would wake those that still wait for it. */
+        midge_wake_for_room(b, midge_connection_at(b, subscriber));
     }
 }
 
