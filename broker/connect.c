@@ -52,19 +52,19 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
 
 /* Takes the session, if there is one, or makes it [MQTT-3.1.2-4] [MQTT-3.1.2-6], taking it from another connection first
  * [MQTT-3.1.4-2]. Returns NULL where there is no room. */
-static struct midge_session *open_session(struct midge *b, struct midge_session *s, struct midge_view client_id, bool clean,
+static struct midge_session *open_session(struct midge *b, struct midge_session *s, const struct midge_login *login,
                                           bool *present, enum midge_reason *reason)
 {
     if (s != NULL && s->connection != 0) {
         midge_connection_end(b, midge_connection_at(b, s->connection), MIDGE_TAKEN_OVER);
-        s = midge_session_find(b, client_id);
+        s = midge_session_find(b, login->client_id);
     }
-    if (s != NULL && clean) {
+    if (s != NULL && login->clean_session) {
         midge_session_remove(b, s, MIDGE_SESSION_CLEAN);
         s = NULL;
     }
     *present = s != NULL;
-    return s != NULL ? s : midge_session_create(b, client_id, reason);
+    return s != NULL ? s : midge_session_create(b, login->client_id, reason);
 }
 
 static void log_connected(struct midge *b, const struct midge_connection *c, bool present)
@@ -93,7 +93,7 @@ static enum midge_reason accept_client(struct midge *b, struct midge_connection 
     }
     bool present;
     enum midge_reason reason = MIDGE_NONE;
-    s = open_session(b, s, login->client_id, login->clean_session, &present, &reason);
+    s = open_session(b, s, login, &present, &reason);
     if (s == NULL) {
         if (will != 0) {
             midge_store_release(&b->store, will);

@@ -25,34 +25,27 @@ static void set_cursor(struct midge *b, struct midge_session *s, midge_index nod
     midge_retained_unpin(&b->retained, old);
 }
 
-/* Puts a subscription into the circle behind `previous`, 0 where the circle is empty. */
-static void link_behind(struct midge *b, struct midge_session *s, midge_index previous, midge_index subscription)
+static void link_in(struct midge *b, struct midge_session *s, midge_index subscription)
 {
     struct midge_subscription *sub = at(b, subscription);
-    if (previous == 0) {
-        sub->session_next = subscription;
-        sub->session_previous = subscription;
-        s->subscriptions = subscription;
-        return;
+    bool due = stamp_of(sub) != 0;
+    midge_index previous = subscription; /* a circle of its own */
+    sub->session_next = subscription;
+    if (due && s->replay_last != 0) {
+        previous = s->replay_last;
+    } else if (s->subscriptions != 0) {
+        previous = at(b, s->subscriptions)->session_previous;
     }
     sub->session_previous = previous;
     sub->session_next = at(b, previous)->session_next;
     at(b, sub->session_next)->session_previous = subscription;
     at(b, previous)->session_next = subscription;
-}
-
-static void link_in(struct midge *b, struct midge_session *s, midge_index subscription)
-{
-    midge_index last = s->subscriptions == 0 ? 0 : at(b, s->subscriptions)->session_previous;
-    if (stamp_of(at(b, subscription)) == 0) {
-        link_behind(b, s, last, subscription);
-        return;
-    }
-    link_behind(b, s, s->replay_last != 0 ? s->replay_last : last, subscription);
-    if (s->replay_last == 0) {
+    if (s->subscriptions == 0 || (due && s->replay_last == 0)) {
         s->subscriptions = subscription;
     }
-    s->replay_last = subscription;
+    if (due) {
+        s->replay_last = subscription;
+    }
 }
 
 static void link_out(struct midge *b, struct midge_session *s, midge_index subscription)
@@ -65,12 +58,8 @@ static void link_out(struct midge *b, struct midge_session *s, midge_index subsc
     if (s->replay_last == subscription) {
         s->replay_last = first ? 0 : sub->session_previous;
     }
-    if (sub->session_next == subscription) {
-        s->subscriptions = 0;
-        return;
-    }
     if (first) {
-        s->subscriptions = sub->session_next;
+        s->subscriptions = sub->session_next == subscription ? 0 : sub->session_next;
     }
     at(b, sub->session_previous)->session_next = sub->session_next;
     at(b, sub->session_next)->session_previous = sub->session_previous;

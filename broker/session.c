@@ -35,9 +35,9 @@ static void offline_append(struct midge *b, struct midge_session *s)
     b->metrics.sessions_offline++;
 }
 
-static void offline_remove(struct midge *b, const struct midge_session *s)
+static void offline_remove(struct midge *b, midge_index session)
 {
-    midge_list_remove(&b->sessions, &b->offline, OFFLINE_LINKS, midge_session_index(b, s));
+    midge_list_remove(&b->sessions, &b->offline, OFFLINE_LINKS, session);
     b->metrics.sessions_offline--;
 }
 
@@ -103,14 +103,14 @@ void midge_session_remove(struct midge *b, struct midge_session *s, enum midge_r
     midge_index session = midge_session_index(b, s);
     midge_table_remove(&b->session_table, session);
     midge_names_release(&b->names, s->client_id);
-    offline_remove(b, s);
+    offline_remove(b, session);
     midge_pool_give(&b->sessions, session);
 }
 
 void midge_session_attach(struct midge *b, struct midge_session *s, const struct midge_connection *c, bool clean, uint32_t who)
 {
     MIDGE_ASSERT(s->connection == 0);
-    offline_remove(b, s);
+    offline_remove(b, midge_session_index(b, s));
     s->connection = c->index;
     s->flags = clean ? MIDGE_SESSION_EPHEMERAL : 0;
     s->who = who;

@@ -40,9 +40,9 @@ midge_index midge_subscriptions_find(const struct midge_subscriptions *subscript
     struct midge_filter_node *n = node_at(subscriptions, node);
     midge_index on_node = *list_of(n, multi);
     midge_index of_session = first;
-    while (on_node != 0) {
+    do {
         const struct midge_subscription *a = midge_subscription_at(subscriptions, on_node);
-        if (a->session == session) {
+        if (on_node == 0 || a->session == session) {
             return on_node;
         }
         const struct midge_subscription *b = midge_subscription_at(subscriptions, of_session);
@@ -51,10 +51,7 @@ midge_index midge_subscriptions_find(const struct midge_subscriptions *subscript
         }
         on_node = a->node_next;
         of_session = b->session_next;
-        if (of_session == first) {
-            return 0;
-        }
-    }
+    } while (of_session != first);
     return 0;
 }
 
