@@ -145,9 +145,7 @@ uint64_t midge_session_expire(struct midge *b)
 
 static uint32_t qos2_hash(const struct midge *b, midge_index session, uint16_t packet_id)
 {
-    uint8_t id[2];
-    midge_put_u16(id, packet_id);
-    return midge_hash(&b->config.hash_seed, session, id, sizeof(id));
+    return midge_hash(&b->config.hash_seed, session, (const uint8_t *)&packet_id, sizeof(packet_id));
 }
 
 midge_index midge_qos2_find(const struct midge *b, midge_index session, uint16_t packet_id)
@@ -172,8 +170,9 @@ void midge_qos2_add(struct midge *b, midge_index session, uint16_t packet_id)
     struct midge_session *s = midge_session_at(b, session);
     midge_index entry = midge_pool_take(&b->qos2);
     MIDGE_ASSERT(entry != 0);
-    midge_qos2_at(b, entry)->session = session;
-    midge_qos2_at(b, entry)->packet_id = packet_id;
+    struct midge_qos2 *q = midge_qos2_at(b, entry);
+    q->session = session;
+    q->packet_id = packet_id;
     midge_table_add(&b->qos2_table, qos2_hash(b, session, packet_id), entry);
     midge_list_push(&b->qos2, &s->qos2, QOS2_LINKS, entry);
     s->qos2_count++;

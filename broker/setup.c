@@ -34,8 +34,8 @@ size_t midge_memory_size(const struct midge_limits *limits)
     return size;
 }
 
-/* What the checks below say where all is well; else it is the offset of the field in struct midge_config. */
-#define ALL_WELL SIZE_MAX
+/* What the checks below say where all is well; else it is the offset of the field in struct midge_config, and none has this. */
+#define ALL_WELL ((size_t)1)
 
 /* The range of a limit: all are 32 bits wide. A maximum of 0 is none. */
 struct range {
@@ -198,13 +198,11 @@ static void carve(struct midge *b, const struct midge_limits *limits)
 struct midge *midge_init(void *memory, size_t size, const struct midge_config *config, size_t *wrong)
 {
     const struct midge_limits *l = &config->limits;
-    if (!is_right(check_limits(l), wrong)) {
-        return NULL;
+    size_t found = check_limits(l);
+    if (found == ALL_WELL && size < midge_memory_size(l)) {
+        found = SIZE_MAX;
     }
-    if (size < midge_memory_size(l)) {
-        if (wrong != NULL) {
-            *wrong = SIZE_MAX;
-        }
+    if (!is_right(found, wrong)) {
         return NULL;
     }
     MIDGE_ASSERT((uintptr_t)memory % 8 == 0);
