@@ -201,6 +201,12 @@ uint32_t midge_queue_clear(struct midge *b, struct midge_session *s, enum midge_
 
 /* ---- The window ---- */
 
+static uint16_t id_after(uint16_t id)
+{
+    uint16_t next = (uint16_t)(id + 1);
+    return next != 0 ? next : 1;
+}
+
 /* Identifiers are given in turn. Those of the window are looked through only when the stretch known to be free is used up. */
 static uint16_t next_packet_id(struct midge *b, struct midge_session *s)
 {
@@ -216,12 +222,12 @@ static uint16_t next_packet_id(struct midge *b, struct midge_session *s)
         }
         s->clear_ids = clear;
         if (clear == 0) {
-            s->next_packet_id = s->next_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->next_packet_id + 1);
+            s->next_packet_id = id_after(s->next_packet_id);
         }
     }
     s->clear_ids--;
     uint16_t id = s->next_packet_id;
-    s->next_packet_id = id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+    s->next_packet_id = id_after(id);
     return id;
 }
 
