@@ -128,7 +128,8 @@ def render(measured):
         lines.append(f"| {title} | {small[constant]} | {large[constant]} |")
     idle = [f"**{idle_client(sizes, RINGS[bits])}**, ring of {RINGS[bits]}" for bits, sizes in measured["entries"].items()]
     lines.append(f"| **idle connected client**: connection, wait, ring and session | {' | '.join(idle)} |")
-    lines += ["", "| Code of the core, gcc -Os -flto and `boards/core.options`, bytes | all | without `midge_audit`, which is for tests |"]
+    compiler = "gcc -Os -flto and `boards/core.options`"
+    lines += ["", f"| Code of the core, {compiler}, bytes | all | without `midge_audit`, which is for tests |"]
     lines.append("|---|---|---|")
     lines += [f"| {title}, {bits}-bit indices | {whole:,} | {used:,} |" for title, bits, whole, used in measured["code"]]
     lines += ["", "RAM of the Linux program with its default limits, as `midge --memory` prints it:", ""]
