@@ -129,10 +129,11 @@ void midge_queue_append(struct midge *b, struct midge_session *s, midge_index me
     append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
 }
 
-/* Drops the first delivery of a queue. */
-static void drop_first(struct midge *b, struct midge_session *s, struct midge_list *queue, enum midge_reason reason)
+/* Drops the delivery behind `previous`, the first where that is 0. */
+static void drop(struct midge *b, struct midge_session *s, struct midge_list *list, midge_index previous,
+                 enum midge_reason reason)
 {
-    midge_index delivery = take(b, queue, 0);
+    midge_index delivery = take(b, list, previous);
     midge_drop_message(b, reason, s, midge_delivery_at(b, delivery)->message);
     free_delivery(b, s, delivery);
 }
@@ -143,32 +144,30 @@ bool midge_queue_drop_oldest(struct midge *b, struct midge_session *s, uint8_t q
     if (queue->head == 0) {
         return false;
     }
-    drop_first(b, s, queue, MIDGE_QUEUE_FULL_OLDEST);
+    drop(b, s, queue, 0, MIDGE_QUEUE_FULL_OLDEST);
     return true;
 }
 
 void midge_queue_disconnect(struct midge *b, struct midge_session *s)
 {
     while (!b->config.policy.queue_qos0 && s->queue_qos0.head != 0) {
-        drop_first(b, s, &s->queue_qos0, MIDGE_QOS0_CUT);
+        drop(b, s, &s->queue_qos0, 0, MIDGE_QOS0_CUT);
     }
     /* Everything in the window is to be sent again; what was begun, with DUP [MQTT-4.4.0-1] [MQTT-3.3.1-1]. */
     midge_index previous = 0;
     midge_index next = s->window.head;
     while (next != 0) {
         struct midge_delivery *d = midge_delivery_at(b, next);
-        if ((d->flags & MIDGE_DELIVERY_QOS) == 0) {
-            midge_index delivery = take(b, &s->window, previous);
-            midge_drop_message(b, MIDGE_QOS0_CUT, s, d->message);
-            next = d->next;
-            free_delivery(b, s, delivery);
-            continue;
-        }
+        midge_index after = d->next;
         if ((d->flags & MIDGE_DELIVERY_STARTED) != 0) {
             d->flags |= MIDGE_DELIVERY_DUP;
         }
-        previous = next;
-        next = d->next;
+        if ((d->flags & MIDGE_DELIVERY_QOS) == 0) {
+            drop(b, s, &s->window, previous, MIDGE_QOS0_CUT);
+        } else {
+            previous = next;
+        }
+        next = after;
     }
     s->sent = 0;
 }
@@ -195,7 +194,6 @@ uint32_t midge_queue_clear(struct midge *b, struct midge_session *s, enum midge_
     uint32_t count = clear_list(b, s, &s->window, reason);
     count += clear_list(b, s, &s->queue, reason);
     count += clear_list(b, s, &s->queue_qos0, reason);
-    MIDGE_ASSERT(s->charged_entries == 0 && s->charged_bytes == 0);
     return count;
 }
 
@@ -214,8 +212,9 @@ static uint16_t next_packet_id(struct midge *b, struct midge_session *s)
         uint16_t clear = UINT16_MAX - 1;
         for (midge_index i = s->window.head; i != 0; i = midge_delivery_at(b, i)->next) {
             const struct midge_delivery *d = midge_delivery_at(b, i);
-            /* Identifiers run from 1 to 65,535: a distance that passes 0 is one less than it looks. */
-            uint16_t distance = (uint16_t)(d->packet_id - s->next_packet_id - (d->packet_id < s->next_packet_id ? 1 : 0));
+            /* A distance that passes 0 is one less than it looks. */
+            int32_t ahead = d->packet_id - s->next_packet_id;
+            uint16_t distance = (uint16_t)(ahead < 0 ? ahead - 1 : ahead);
             if ((d->flags & MIDGE_DELIVERY_QOS) != 0 && distance < clear) {
                 clear = distance;
             }
