@@ -212,7 +212,7 @@ static uint16_t next_packet_id(struct midge *b, struct midge_session *s)
         uint16_t clear = UINT16_MAX - 1;
         for (midge_index i = s->window.head; i != 0; i = midge_delivery_at(b, i)->next) {
             const struct midge_delivery *d = midge_delivery_at(b, i);
-            /* A distance that passes 0 is one less than it looks. */
+            /* A distance that passes 0, which is no identifier, is one less than it looks. */
             int32_t ahead = d->packet_id - s->next_packet_id;
             uint16_t distance = (uint16_t)(ahead < 0 ? ahead - 1 : ahead);
             if ((d->flags & MIDGE_DELIVERY_QOS) != 0 && distance < clear) {

@@ -43,15 +43,11 @@ static uint32_t body_offset(const struct midge_delivery *d, const struct midge_m
     return sent < 2u + m->topic_size ? sent : sent + cut_of(d, m);
 }
 
-/* Puts the packet identifier into its place in bytes `offset` .. `end` of the packet. */
-static void put_id(uint32_t id_at, uint16_t id, uint8_t *to, uint32_t offset, uint32_t end)
+/* Puts a byte into its place, if that is one of the first `size`. */
+static void put(uint8_t *to, uint32_t size, uint32_t at, uint8_t byte)
 {
-    const uint8_t bytes[2] = {(uint8_t)(id >> 8), (uint8_t)id};
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t place = id_at + i - offset;
-        if (place < end - offset) {
-            to[place] = bytes[i];
-        }
+    if (at < size) {
+        to[at] = byte;
     }
 }
 
@@ -62,31 +58,32 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
     uint8_t head[MIDGE_HEADER_SIZE_MAX];
     uint32_t remaining = remaining_of(b, d);
     uint32_t head_size = midge_header_encode(head, first_byte(d), remaining);
-    uint32_t end = midge_min(head_size + remaining - offset, room) + offset;
-    uint32_t id_at = head_size;
-    uint32_t at = offset;
-    if (at < head_size) {
-        at = midge_min(head_size, end);
-        memcpy(to, head + offset, at - offset);
+    uint32_t size = midge_min(head_size + remaining - offset, room);
+    uint32_t id_at = head_size - offset; /* seen from `to`; what lies before that is beyond any size */
+    uint32_t at = 0;
+    if (offset < head_size) {
+        at = midge_min(id_at, size);
+        memcpy(to, head + offset, at);
     }
-    if (d->message != 0 && at < end) {
+    if (d->message != 0 && at < size) {
         const struct midge_message *m = midge_message_at(&b->store, d->message);
-        uint32_t from = body_offset(d, m, head_size, at);
+        uint32_t from = body_offset(d, m, head_size, offset + at);
         uint32_t cut = cut_of(d, m);
         id_at += 2u + m->topic_size;
-        if (cut != 0 && at < id_at && id_at < end) {
-            uint32_t part = id_at - at;
-            midge_store_copy(&b->store, block, from, to + (at - offset), part);
+        if (cut != 0 && at < id_at && id_at < size) {
+            midge_store_copy(&b->store, block, from, to + at, id_at - at);
+            uint32_t behind = from + (id_at - at) + cut;
+            block = midge_store_block(&b->store, block, from, behind);
+            from = behind;
             at = id_at;
-            block = midge_store_block(&b->store, block, from, from + part + cut);
-            from += part + cut;
         }
-        midge_store_copy(&b->store, block, from, to + (at - offset), end - at);
+        midge_store_copy(&b->store, block, from, to + at, size - at);
     }
     if (d->packet_id != 0) {
-        put_id(id_at, d->packet_id, to, offset, end);
+        put(to, size, id_at, (uint8_t)(d->packet_id >> 8));
+        put(to, size, id_at + 1, (uint8_t)d->packet_id);
     }
-    return end - offset;
+    return size;
 }
 
 /* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */
