@@ -205,12 +205,14 @@ static void count_sent(struct midge *b, const struct midge_connection *c, const 
         b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
     }
     if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
-        struct midge_traced traced = {.size = size, .packet_id = d->packet_id, .first = first_byte(d)};
+        struct midge_log *record = midge_record(b, MIDGE_LOG_SENT, MIDGE_NONE, c);
         if (d->message != 0) {
             midge_record_message(b, d->message);
-            traced.topic = b->log.topic;
         }
-        midge_trace(b, MIDGE_LOG_SENT, c, &traced);
+        record->packet = first_byte(d);
+        record->packet_id = d->packet_id;
+        record->size = size;
+        midge_record_write(b);
     }
 }
 
