@@ -126,7 +126,7 @@ struct midge_limits {
 #define MIDGE_REPLY_SIZE 4u
 #define MIDGE_TIMER_SIZE 8u
 #define MIDGE_INDEX_SIZE ((uint32_t)sizeof(midge_index))
-#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 27u + 632u + 58u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
+#define MIDGE_BROKER_SIZE (MIDGE_INDEX_BITS * 29u + 608u + 58u * (uint32_t)sizeof(void *)) /* struct midge itself, at most */
 
 /* The rows of the memory table: identifier, name, number of entries, bytes of an entry. `L(field)` gives a limit. */
 #define MIDGE_MEMORY_ROWS(X, L)                                                                                                \
