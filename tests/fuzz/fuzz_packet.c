@@ -101,22 +101,21 @@ static void check_connect(struct pair *pair, struct span body)
         return;
     }
     REQUIRE(flat.login.level == chunked.login.level && flat.login.clean_session == chunked.login.clean_session &&
-            flat.has_will == chunked.has_will && flat.will_retain == chunked.will_retain &&
-            flat.login.has_username == chunked.login.has_username && flat.login.has_password == chunked.login.has_password &&
-            flat.will_qos == chunked.will_qos && flat.login.keepalive_s == chunked.login.keepalive_s &&
+            flat.will_flags == chunked.will_flags && flat.login.has_username == chunked.login.has_username &&
+            flat.login.has_password == chunked.login.has_password && flat.login.keepalive_s == chunked.login.keepalive_s &&
             flat.will_size == chunked.will_size);
     REQUIRE(same_view(flat.login.client_id, chunked.login.client_id) && same_view(flat.will_topic, chunked.will_topic) &&
             same_view(flat.login.username, chunked.login.username) && same_view(flat.login.password, chunked.login.password));
-    uint32_t before_payload = flat.has_will ? 2 + flat.will_topic.size + 2 : 0;
+    uint32_t before_payload = flat.will_flags != 0 ? 2 + flat.will_topic.size + 2 : 0;
     midge_reader_skip(&chunked.will, before_payload);
     struct buffer will = rest_of(chunked.will, chunked.will_size - before_payload);
     struct connect_fields fields = {.level = flat.login.level, .flags_and = ~0u, .clean = flat.login.clean_session};
     fields.protocol = span_of((flat.login.level & 0x7f) == 3 ? "MQIsdp" : "MQTT");
     fields.keepalive_s = flat.login.keepalive_s;
     fields.client_id = span_from(flat.login.client_id);
-    fields.has_will = flat.has_will;
-    fields.will_retain = flat.will_retain;
-    fields.will_qos = flat.will_qos;
+    fields.has_will = flat.will_flags != 0;
+    fields.will_retain = (flat.will_flags & MIDGE_MESSAGE_WILL_RETAIN) != 0;
+    fields.will_qos = flat.will_flags & MIDGE_MESSAGE_QOS;
     fields.will_topic = span_from(flat.will_topic);
     fields.will_payload = (struct span){will.bytes, will.size};
     fields.has_username = flat.login.has_username;
