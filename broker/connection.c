@@ -37,7 +37,8 @@ struct midge_connection *midge_connection_resolve(const struct midge *b, struct 
         return NULL;
     }
     struct midge_connection *c = midge_connection_at(b, handle.index);
-    bool live = (c->flags & MIDGE_CONN_PORT_GONE) == 0 && c->generation == handle.generation; /* that of a free one is gone */
+    /* A slot that was freed keeps MIDGE_CONN_PORT_GONE until it is taken again. */
+    bool live = (c->flags & MIDGE_CONN_PORT_GONE) == 0 && c->generation == handle.generation;
     return live ? c : NULL;
 }
 

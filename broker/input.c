@@ -137,7 +137,6 @@ static enum midge_handled assembly_give_up(struct midge *b, struct midge_connect
     }
     midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
-    c->header_size++;
     c->remaining = remaining;
     return MIDGE_HANDLED;
 }
@@ -162,7 +161,6 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
     }
     c->assembly = midge_store_begin(&b->store);
     c->assembly_tail = c->assembly;
-    c->header_size++;
     c->remaining = remaining;
     b->store.reserved += need - 1;
     b->assembly_reserved += need;
@@ -323,7 +321,7 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
     if (decoded == MIDGE_INCOMPLETE) {
         return MIDGE_HANDLED;
     }
-    bool begun = c->header_size > header.size;
+    bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
     if (!begun) {
         /* Here and not where the header came: the limit may be lowered while the packet waits. */
         bool oversize = is_oversize(b, &header);

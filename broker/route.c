@@ -127,21 +127,26 @@ static bool is_idle(const struct midge_session *s)
     return s->connection != 0 && s->charged_entries == 0;
 }
 
-static bool queue_has_room(const struct midge *b, struct midge_publication *p, const struct midge_session *s)
+static bool queue_has_room(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
 {
-    measure_room(b, p);
     return midge_queue_has_memory(b, s, &p->room) && midge_queue_admits(b, s, p->charge, &p->room);
 }
 
 static enum midge_routed judge_targets(struct midge *b, struct midge_publication *p)
 {
+    bool measured = false;
     for (uint32_t i = 0; i < p->count; i++) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
-        if (b->config.authorize != NULL && !midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
+        bool idle = is_idle(s);
+        if (!idle && !measured) {
+            measure_room(b, p); /* once, and not at all where nobody has anything queued */
+            measured = true;
+        }
+        if (!midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if ((!is_idle(s) && !queue_has_room(b, p, s)) || must_queue_up(b, p, s)) {
+        } else if ((!idle && !queue_has_room(b, p, s)) || must_queue_up(b, p, s)) {
             enum midge_routed result = judge_full(b, p, s);
             if (result != MIDGE_ROUTED) {
                 return result;

@@ -61,7 +61,7 @@ static bool evict(struct midge *b)
 static bool may_fit(const struct midge *b, struct midge_view client_id)
 {
     uint32_t chunks = midge_pool_free(&b->names.chunks);
-    for (midge_index i = b->offline.head; i != 0; i = midge_session_at(b, i)->younger) {
+    for (midge_index i = b->config.policy.evict_sessions ? b->offline.head : 0; i != 0; i = midge_session_at(b, i)->younger) {
         chunks += midge_names_chunks(&b->names, midge_session_at(b, i)->client_id_size);
     }
     return midge_names_chunks(&b->names, client_id.size) <= chunks;
@@ -74,8 +74,10 @@ struct midge_session *midge_session_create(struct midge *b, struct midge_view cl
         return NULL;
     }
     midge_index name;
+    bool fits = false; /* not known yet */
     while (!midge_names_store(&b->names, client_id.bytes, client_id.size, &name)) {
-        if (!may_fit(b, client_id) || !evict(b)) {
+        fits = fits || may_fit(b, client_id);
+        if (!fits || !evict(b)) {
             *reason = MIDGE_NAMES_FULL;
             return NULL;
         }
