@@ -43,23 +43,25 @@ struct range {
     midge_index max;
 };
 
+#define RANGE(limit) [offsetof(struct midge_limits, limit) / sizeof(uint32_t)]
 static const struct range ranges[] = {
-    {1, COUNT_MAX}, /* clients */
-    {1, COUNT_MAX}, /* handshakes */
-    {1, COUNT_MAX}, /* sessions */
-    {0, COUNT_MAX}, /* subscriptions */
-    {0, COUNT_MAX}, /* filter_nodes */
-    {0, COUNT_MAX}, /* topic_nodes */
-    {0, COUNT_MAX}, /* names */
-    {8, 256},       /* name_size */
-    {1, COUNT_MAX}, /* deliveries */
-    {1, COUNT_MAX}, /* qos2_identifiers */
-    {4, COUNT_MAX}, /* blocks */
-    {64, 4096},     /* block_size */
-    {4, 128},       /* replies */
-    {64, 0},        /* scratch_size */
-    {1, 65535},     /* topic_levels */
+    RANGE(clients) = {1, COUNT_MAX},
+    RANGE(handshakes) = {1, COUNT_MAX},
+    RANGE(sessions) = {1, COUNT_MAX},
+    RANGE(subscriptions) = {0, COUNT_MAX},
+    RANGE(filter_nodes) = {0, COUNT_MAX},
+    RANGE(topic_nodes) = {0, COUNT_MAX},
+    RANGE(names) = {0, COUNT_MAX},
+    RANGE(name_size) = {8, 256},
+    RANGE(deliveries) = {1, COUNT_MAX},
+    RANGE(qos2_identifiers) = {1, COUNT_MAX},
+    RANGE(blocks) = {4, COUNT_MAX},
+    RANGE(block_size) = {64, 4096},
+    RANGE(replies) = {4, 128},
+    RANGE(scratch_size) = {64, 0},
+    RANGE(topic_levels) = {1, 65535},
 };
+#undef RANGE
 _Static_assert(sizeof(ranges) / sizeof(ranges[0]) == sizeof(struct midge_limits) / sizeof(uint32_t), "a range for each limit");
 
 static size_t check_limits(const struct midge_limits *limits)
