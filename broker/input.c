@@ -125,19 +125,18 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
 /* ---- A packet whose body comes in parts ---- */
 
 /* A packet found no blocks in time: rule 3. */
-static enum midge_handled assembly_give_up(struct midge *b, struct midge_connection *c, const struct midge_header *header,
-                                           uint32_t remaining)
+static enum midge_handled assembly_give_up(struct midge *b, struct midge_connection *c, const struct midge_header *header)
 {
-    if (remaining != header->remaining) {
+    if (is_oversize(b, header)) {
         return end_oversize(b, c, header, 0, b->packet_size_max); /* its topic stays unknown */
     }
     bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
     if (!qos0) {
         return midge_connection_end(b, c, MIDGE_NO_ROOM);
     }
-    midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, remaining);
+    midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, header->remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
-    c->remaining = remaining;
+    c->remaining = header->remaining;
     return MIDGE_HANDLED;
 }
 
@@ -154,7 +153,7 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
     enum midge_wait_kind kind = accepted ? MIDGE_WAIT_ASSEMBLY : MIDGE_WAIT_HANDSHAKE;
     if (need > midge_assembly_room(b, accepted) || midge_wait_others(b, c, kind, 0)) {
         if (midge_wait_expired(b, c)) {
-            return assembly_give_up(b, c, header, remaining);
+            return assembly_give_up(b, c, header);
         }
         midge_wait(b, c, kind, (midge_index)need);
         return MIDGE_STALLED;
@@ -215,9 +214,7 @@ static enum midge_handled assembly_step(struct midge *b, struct midge_connection
         c->flags |= too_large ? MIDGE_CONN_OVERSIZE : 0;
     }
     bool oversize = (c->flags & MIDGE_CONN_OVERSIZE) != 0;
-    bool again = (c->flags & MIDGE_CONN_COMPLETE) != 0;
-    if (again) {
-        c->flags &= (uint8_t)~MIDGE_CONN_COMPLETE;
+    if ((c->flags & MIDGE_CONN_COMPLETE) != 0) {
         consume(offer, 1);
     } else {
         assembly_append(b, c, offer);
