@@ -19,13 +19,13 @@ static void consume(struct offer *offer, size_t size)
     offer->size -= size;
 }
 
-static enum midge_handled end_oversize(struct midge *b, struct midge_connection *c, const struct midge_header *header,
+static enum midge_handled end_oversize(struct midge *b, struct midge_connection *c, struct midge_header header,
                                        uint32_t topic_size, uint32_t limit)
 {
     struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, MIDGE_PACKET_SIZE, c);
     record->topic.bytes = b->log_topic;
     record->topic.size = topic_size;
-    record->size = header->size + header->remaining;
+    record->size = header.size + header.remaining;
     record->limit = limit;
     return midge_connection_end_recorded(b, c);
 }
@@ -50,9 +50,9 @@ static enum midge_reason check_first(const struct midge_connection *c, uint8_t f
     return reason;
 }
 
-static bool is_oversize(const struct midge *b, const struct midge_header *header)
+static bool is_oversize(const struct midge *b, struct midge_header header)
 {
-    return header->size + header->remaining > b->packet_size_max;
+    return header.size + header.remaining > b->packet_size_max;
 }
 
 /* Whether a packet is answered. */
@@ -72,18 +72,40 @@ static bool is_answered(uint8_t first)
     }
 }
 
+/* Lets a packet have its effect. */
+static enum midge_handled handle(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
+{
+    enum midge_packet_type type = midge_type_of(packet->traced.first);
+    if (type == MIDGE_PACKET_PUBLISH) {
+        return midge_handle_publish(b, c, packet); /* most are: what the others need is not in their way */
+    }
+    if (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE) {
+        packet->traced.packet_id = midge_reader_u16(&packet->body);
+        if (packet->traced.packet_id == 0) {
+            return midge_connection_end(b, c, MIDGE_PACKET_ID_ZERO); /* [MQTT-2.3.1-1] */
+        }
+    }
+    switch (type) {
+    case MIDGE_PACKET_CONNECT:
+        return midge_handle_connect(b, c, packet);
+    case MIDGE_PACKET_SUBSCRIBE:
+        return midge_handle_subscribe(b, c, packet);
+    case MIDGE_PACKET_UNSUBSCRIBE:
+        return midge_handle_unsubscribe(b, c, packet);
+    case MIDGE_PACKET_PINGREQ:
+        return midge_handle_pingreq(b, c, packet);
+    case MIDGE_PACKET_DISCONNECT:
+        return midge_handle_disconnect(b, c, packet);
+    default:
+        return midge_handle_acknowledgement(b, c, packet);
+    }
+}
+
 /* Handles one whole packet, whose body is the message in assembly, or where there is none, lies at `bytes`. */
-static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, const struct midge_header *header,
+static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, struct midge_header header,
                                    const uint8_t *bytes)
 {
-    static enum midge_handled (*const handlers[16])(struct midge *, struct midge_connection *, struct midge_incoming *) = {
-        [MIDGE_PACKET_CONNECT] = midge_handle_connect,        [MIDGE_PACKET_PUBLISH] = midge_handle_publish,
-        [MIDGE_PACKET_PUBACK] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBREC] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_PUBREL] = midge_handle_acknowledgement, [MIDGE_PACKET_PUBCOMP] = midge_handle_acknowledgement,
-        [MIDGE_PACKET_SUBSCRIBE] = midge_handle_subscribe,    [MIDGE_PACKET_UNSUBSCRIBE] = midge_handle_unsubscribe,
-        [MIDGE_PACKET_PINGREQ] = midge_handle_pingreq,        [MIDGE_PACKET_DISCONNECT] = midge_handle_disconnect,
-    };
-    if (!midge_replies_room(b, c) && is_answered(header->first)) {
+    if (!midge_replies_room(b, c) && is_answered(header.first)) {
         midge_wait(b, c, MIDGE_WAIT_REPLIES, 0);
         return MIDGE_STALLED;
     }
@@ -92,32 +114,28 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     packet.stored = c->assembly;
     packet.traced.topic.size = 0;
     packet.traced.packet_id = 0;
-    packet.traced.first = header->first;
+    packet.traced.first = header.first;
     packet.traced.code = 0;
     if (c->assembly == 0) {
-        midge_reader_flat(&packet.body, bytes, header->remaining);
+        midge_reader_flat(&packet.body, bytes, header.remaining);
     } else {
         midge_reader_message(&packet.body, &b->store, c->assembly, 0);
     }
-    enum midge_packet_type type = midge_type_of(header->first);
-    bool numbered = type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE;
-    if (numbered) {
-        packet.traced.packet_id = midge_reader_u16(&packet.body);
-    }
-    enum midge_handled handled = numbered && packet.traced.packet_id == 0
-                                     ? midge_connection_end(b, c, MIDGE_PACKET_ID_ZERO) /* [MQTT-2.3.1-1] */
-                                     : handlers[type](b, c, &packet);
+    enum midge_handled handled = handle(b, c, &packet);
     if (handled == MIDGE_STALLED) {
         return handled;
     }
     b->metrics.packets_received++;
     if (handled == MIDGE_HANDLED) {
         if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
-            packet.traced.size = header->size + header->remaining;
+            packet.traced.size = header.size + header.remaining;
             midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
         }
         c->header_size = 0;
         midge_wait_done(b, c);
+        if (bytes == NULL) {
+            midge_assembly_drop(b, c);
+        }
     }
     return handled;
 }
@@ -125,23 +143,23 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
 /* ---- A packet whose body comes in parts ---- */
 
 /* A packet found no blocks in time: rule 3. */
-static enum midge_handled assembly_give_up(struct midge *b, struct midge_connection *c, const struct midge_header *header)
+static enum midge_handled assembly_give_up(struct midge *b, struct midge_connection *c, struct midge_header header)
 {
     if (is_oversize(b, header)) {
         return end_oversize(b, c, header, 0, b->packet_size_max); /* its topic stays unknown */
     }
-    bool qos0 = midge_type_of(header->first) == MIDGE_PACKET_PUBLISH && (header->first & 0x06) == 0;
+    bool qos0 = midge_type_of(header.first) == MIDGE_PACKET_PUBLISH && (header.first & 0x06) == 0;
     if (!qos0) {
         return midge_connection_end(b, c, MIDGE_NO_ROOM);
     }
-    midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, header->remaining);
+    midge_drop_topic(b, MIDGE_QOS0_WAIT, midge_session_of(b, c), (struct midge_view){0}, header.remaining);
     c->flags |= MIDGE_CONN_SKIPPED;
-    c->remaining = header->remaining;
+    c->remaining = header.remaining;
     return MIDGE_HANDLED;
 }
 
 /* Reserves the blocks of the whole packet: rule 5. */
-static enum midge_handled assembly_begin(struct midge *b, struct midge_connection *c, const struct midge_header *header,
+static enum midge_handled assembly_begin(struct midge *b, struct midge_connection *c, struct midge_header header,
                                          uint32_t remaining)
 {
     bool accepted = c->state == MIDGE_ACTIVE;
@@ -186,7 +204,7 @@ static void assembly_append(struct midge *b, struct midge_connection *c, struct 
 }
 
 /* A PUBLISH that is too large: ends the connection as soon as its topic is known, or cannot be. */
-static enum midge_handled oversize_step(struct midge *b, struct midge_connection *c, const struct midge_header *header)
+static enum midge_handled oversize_step(struct midge *b, struct midge_connection *c, struct midge_header header)
 {
     const struct midge_message *m = midge_message_at(&b->store, c->assembly);
     struct midge_reader reader;
@@ -200,40 +218,36 @@ static enum midge_handled oversize_step(struct midge *b, struct midge_connection
     return end_oversize(b, c, header, size, b->packet_size_max);
 }
 
-static enum midge_handled assembly_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
+/* Takes what is offered of a packet: MIDGE_CONN_COMPLETE tells whether that is all of it. */
+static enum midge_handled assembly_step(struct midge *b, struct midge_connection *c, struct midge_header header,
                                         struct offer *offer)
 {
     if (c->assembly == 0) {
         /* Decided once: the limit may be raised meanwhile. */
         bool too_large = is_oversize(b, header);
-        uint32_t remaining = too_large ? midge_min(header->remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header->remaining;
+        uint32_t remaining = too_large ? midge_min(header.remaining, 2 + MIDGE_LOG_TOPIC_MAX) : header.remaining;
         enum midge_handled begun = assembly_begin(b, c, header, remaining);
-        if (begun != MIDGE_HANDLED || c->assembly == 0) {
+        if (begun != MIDGE_HANDLED) {
             return begun;
+        }
+        c->header_size++;
+        if (c->assembly == 0) {
+            return MIDGE_HANDLED;
         }
         c->flags |= too_large ? MIDGE_CONN_OVERSIZE : 0;
     }
-    bool oversize = (c->flags & MIDGE_CONN_OVERSIZE) != 0;
     if ((c->flags & MIDGE_CONN_COMPLETE) != 0) {
         consume(offer, 1);
-    } else {
-        assembly_append(b, c, offer);
-    }
-    if (oversize) {
-        return oversize_step(b, c, header);
-    }
-    if (midge_message_at(&b->store, c->assembly)->size < c->remaining) {
         return MIDGE_HANDLED;
     }
-    enum midge_handled handled = dispatch(b, c, header, NULL);
-    if (handled == MIDGE_HANDLED) {
-        midge_assembly_drop(b, c);
-    } else if (handled == MIDGE_STALLED) {
-        c->flags |= MIDGE_CONN_COMPLETE;
-        offer->bytes--;
-        offer->size++;
+    assembly_append(b, c, offer);
+    if ((c->flags & MIDGE_CONN_OVERSIZE) != 0) {
+        return oversize_step(b, c, header);
     }
-    return handled;
+    if (midge_message_at(&b->store, c->assembly)->size == c->remaining) {
+        c->flags |= MIDGE_CONN_COMPLETE;
+    }
+    return MIDGE_HANDLED;
 }
 
 static enum midge_handled skip_step(struct midge *b, struct midge_connection *c, struct offer *offer)
@@ -252,11 +266,17 @@ static enum midge_handled skip_step(struct midge *b, struct midge_connection *c,
 
 /* ---- Any packet ---- */
 
-/* Keeps the next byte of a packet that comes in parts. */
-static void gather(struct midge_connection *c, struct offer *offer)
+/* Keeps what is offered of a packet, up to its first `size` bytes. Returns whether they are there. */
+static bool gather(struct midge_connection *c, struct offer *offer, uint32_t size)
 {
-    c->header[c->header_size++] = offer->bytes[0];
-    consume(offer, 1);
+    while (c->header_size < size) {
+        if (offer->size == 0) {
+            return false;
+        }
+        c->header[c->header_size++] = offer->bytes[0];
+        consume(offer, 1);
+    }
+    return true;
 }
 
 /* Decodes the header of the packet at hand, which stands in the offer, or where that does not hold all of it, is gathered.
@@ -275,35 +295,14 @@ static enum midge_reason take_header(struct midge_connection *c, struct offer *o
         bytes = c->header;
         size = c->header_size;
     }
-    while ((*decoded = midge_header_decode(bytes, size, header)) == MIDGE_INCOMPLETE && offer->size > 0) {
-        gather(c, offer);
+    while ((*decoded = midge_header_decode(bytes, size, header)) == MIDGE_INCOMPLETE && gather(c, offer, c->header_size + 1u)) {
         bytes = c->header;
         size = c->header_size;
     }
     if (*decoded == MIDGE_DECODED) {
-        return midge_length_check(header);
+        return midge_length_check(*header) ? MIDGE_NONE : MIDGE_LENGTH;
     }
     return *decoded == MIDGE_MALFORMED ? MIDGE_REMAINING_LENGTH : MIDGE_NONE;
-}
-
-/* A small packet is put together beside its header, without a block. */
-static enum midge_handled small_step(struct midge *b, struct midge_connection *c, const struct midge_header *header,
-                                     struct offer *offer)
-{
-    uint32_t whole = header->size + header->remaining;
-    while (c->header_size < whole) {
-        if (offer->size == 0) {
-            return MIDGE_HANDLED;
-        }
-        gather(c, offer);
-    }
-    enum midge_handled handled = dispatch(b, c, header, c->header + header->size);
-    if (handled == MIDGE_STALLED) {
-        c->header_size--;
-        offer->bytes--;
-        offer->size++;
-    }
-    return handled;
 }
 
 /* One step with a packet: at least one byte is consumed, or the connection waits or ends. */
@@ -318,33 +317,50 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
     if (decoded == MIDGE_INCOMPLETE) {
         return MIDGE_HANDLED;
     }
-    bool begun = c->header_size > header.size || c->assembly != 0 || (c->flags & MIDGE_CONN_SKIPPED) != 0;
-    if (!begun) {
+    const uint8_t *body = NULL; /* it is the message in assembly */
+    uint32_t again = 1;         /* bytes to be offered again where the packet waits */
+    uint32_t whole = header.size + header.remaining;
+    if (c->header_size <= header.size) {
         /* Here and not where the header came: the limit may be lowered while the packet waits. */
-        bool oversize = is_oversize(b, &header);
+        bool oversize = is_oversize(b, header);
         if (oversize && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-            return end_oversize(b, c, &header, 0, b->packet_size_max);
+            return end_oversize(b, c, header, 0, b->packet_size_max);
         }
-        uint32_t ahead = header.size - c->header_size; /* all of the header, or nothing, is before the body */
-        uint32_t left = ahead + header.remaining;
+        uint32_t left = whole - c->header_size;
         if (!oversize && left > 0 && offer->size >= left) {
-            enum midge_handled handled = dispatch(b, c, &header, offer->bytes + ahead);
-            if (handled == MIDGE_HANDLED) {
-                consume(offer, left);
-            }
-            return handled;
+            /* All of the header, or nothing, is before the body. */
+            body = offer->bytes + (left - header.remaining);
+            again = left;
+            consume(offer, left);
         }
     }
-    if (header.size + header.remaining <= sizeof(c->header)) {
-        return small_step(b, c, &header, offer);
+    if (body == NULL) {
+        bool small = whole <= sizeof(c->header); /* it is put together beside its header, without a block */
+        if (!gather(c, offer, small ? whole : header.size)) {
+            return MIDGE_HANDLED;
+        }
+        if (small) {
+            body = c->header + header.size;
+        } else if (offer->size == 0) {
+            return MIDGE_HANDLED;
+        } else if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
+            return skip_step(b, c, offer);
+        } else {
+            enum midge_handled taken = assembly_step(b, c, header, offer);
+            if (taken != MIDGE_HANDLED || (c->flags & MIDGE_CONN_COMPLETE) == 0) {
+                return taken;
+            }
+        }
     }
-    while (c->header_size < header.size) {
-        gather(c, offer);
+    enum midge_handled handled = dispatch(b, c, header, body);
+    if (handled == MIDGE_STALLED) {
+        offer->bytes -= again;
+        offer->size += again;
+        if (c->header_size == whole) {
+            c->header_size--;
+        }
     }
-    if (offer->size == 0) {
-        return MIDGE_HANDLED;
-    }
-    return (c->flags & MIDGE_CONN_SKIPPED) != 0 ? skip_step(b, c, offer) : assembly_step(b, c, &header, offer);
+    return handled;
 }
 
 size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size)

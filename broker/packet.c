@@ -14,7 +14,7 @@ enum connect_flag {
 _Static_assert((int)CONNECT_WILL == (int)MIDGE_MESSAGE_GAP && (int)CONNECT_WILL_RETAIN == (int)MIDGE_MESSAGE_WILL_RETAIN,
                "the flags of a will become those of its message");
 
-enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
+enum midge_decoded midge_header_decode_long(const uint8_t *bytes, size_t size, struct midge_header *header)
 {
     uint32_t remaining = 0;
     uint32_t i = 1;
@@ -49,15 +49,6 @@ enum midge_reason midge_first_check(uint8_t first)
         return (first & 0x06) == 0x06 ? MIDGE_QOS_3 : MIDGE_QOS0_DUP;
     }
     return flags == 0 ? MIDGE_PACKET_TYPE : MIDGE_HEADER_FLAGS;
-}
-
-enum midge_reason midge_length_check(const struct midge_header *header)
-{
-    enum midge_packet_type type = midge_type_of(header->first);
-    uint32_t least = type >= MIDGE_PACKET_PINGREQ ? 0 : 2; /* a two-byte field at least; the decoders find out the rest */
-    bool fixed = type >= MIDGE_PACKET_PINGREQ || (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_PUBCOMP);
-    bool right = fixed ? header->remaining == least : header->remaining >= least;
-    return right ? MIDGE_NONE : MIDGE_LENGTH;
 }
 
 uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining)

@@ -154,7 +154,7 @@ struct midge_connection {
         uint8_t verdict; /* enum midge_verdict, or MIDGE_VERDICT_NONE, before the client is accepted */
         uint8_t level;   /* the protocol's, afterwards: 3 or 4 */
     };
-    uint8_t header_size;                      /* bytes in header */
+    uint8_t header_size; /* bytes in header; one more than a large packet's has, once its body is being taken or skipped */
     uint8_t header[2 + MIDGE_SMALL_BODY_MAX]; /* a fixed header in assembly, and a body that is small enough */
     union {
         uint16_t listener;    /* before the client is accepted */
