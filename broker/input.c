@@ -10,13 +10,12 @@
 /* The bytes offered by the port that are not consumed yet. */
 struct offer {
     const uint8_t *bytes;
-    size_t size;
+    const uint8_t *end;
 };
 
-static void consume(struct offer *offer, size_t size)
+static size_t size_of(const struct offer *offer)
 {
-    offer->bytes += size;
-    offer->size -= size;
+    return (size_t)(offer->end - offer->bytes);
 }
 
 static enum midge_handled end_oversize(struct midge *b, struct midge_connection *c, struct midge_header header,
@@ -194,13 +193,13 @@ static enum midge_handled assembly_begin(struct midge *b, struct midge_connectio
 static void assembly_append(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
     uint32_t missing = c->remaining - midge_message_at(&b->store, c->assembly)->size;
-    uint32_t part = offer->size < missing ? (uint32_t)offer->size : missing;
+    uint32_t part = size_of(offer) < missing ? (uint32_t)size_of(offer) : missing;
     midge_index before = b->store.blocks.used;
     midge_store_append(&b->store, c->assembly, &c->assembly_tail, offer->bytes, part);
     midge_index taken = (midge_index)(b->store.blocks.used - before);
     MIDGE_ASSERT(taken <= b->store.reserved);
     b->store.reserved -= taken;
-    consume(offer, part);
+    offer->bytes += part;
 }
 
 /* A PUBLISH that is too large: ends the connection as soon as its topic is known, or cannot be. */
@@ -237,7 +236,7 @@ static enum midge_handled assembly_step(struct midge *b, struct midge_connection
         c->flags |= too_large ? MIDGE_CONN_OVERSIZE : 0;
     }
     if ((c->flags & MIDGE_CONN_COMPLETE) != 0) {
-        consume(offer, 1);
+        offer->bytes++;
         return MIDGE_HANDLED;
     }
     assembly_append(b, c, offer);
@@ -252,8 +251,8 @@ static enum midge_handled assembly_step(struct midge *b, struct midge_connection
 
 static enum midge_handled skip_step(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
-    uint32_t part = offer->size < c->remaining ? (uint32_t)offer->size : c->remaining;
-    consume(offer, part);
+    uint32_t part = size_of(offer) < c->remaining ? (uint32_t)size_of(offer) : c->remaining;
+    offer->bytes += part;
     c->remaining -= part;
     if (c->remaining == 0) {
         c->flags &= (uint8_t)~MIDGE_CONN_SKIPPED;
@@ -270,11 +269,10 @@ static enum midge_handled skip_step(struct midge *b, struct midge_connection *c,
 static bool gather(struct midge_connection *c, struct offer *offer, uint32_t size)
 {
     while (c->header_size < size) {
-        if (offer->size == 0) {
+        if (offer->bytes == offer->end) {
             return false;
         }
-        c->header[c->header_size++] = offer->bytes[0];
-        consume(offer, 1);
+        c->header[c->header_size++] = *offer->bytes++;
     }
     return true;
 }
@@ -285,7 +283,7 @@ static enum midge_reason take_header(struct midge_connection *c, struct offer *o
                                      enum midge_decoded *decoded)
 {
     const uint8_t *bytes = offer->bytes;
-    size_t size = offer->size;
+    size_t size = size_of(offer);
     if (c->header_size == 0) {
         enum midge_reason reason = check_first(c, bytes[0]);
         if (reason != MIDGE_NONE) {
@@ -327,11 +325,11 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
             return end_oversize(b, c, header, 0, b->packet_size_max);
         }
         uint32_t left = whole - c->header_size;
-        if (!oversize && left > 0 && offer->size >= left) {
+        if (!oversize && left > 0 && size_of(offer) >= left) {
             /* All of the header, or nothing, is before the body. */
             body = offer->bytes + (left - header.remaining);
             again = left;
-            consume(offer, left);
+            offer->bytes += left;
         }
     }
     if (body == NULL) {
@@ -341,7 +339,7 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
         }
         if (small) {
             body = c->header + header.size;
-        } else if (offer->size == 0) {
+        } else if (offer->bytes == offer->end) {
             return MIDGE_HANDLED;
         } else if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
             return skip_step(b, c, offer);
@@ -355,7 +353,6 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
     enum midge_handled handled = dispatch(b, c, header, body);
     if (handled == MIDGE_STALLED) {
         offer->bytes -= again;
-        offer->size += again;
         if (c->header_size == whole) {
             c->header_size--;
         }
@@ -365,10 +362,10 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
 
 size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *bytes, size_t size)
 {
-    struct offer offer = {.bytes = bytes, .size = size};
+    struct offer offer = {.bytes = bytes, .end = bytes + size};
     enum midge_handled handled;
     do {
         handled = step(b, c, &offer);
-    } while (offer.size > 0 && handled == MIDGE_HANDLED);
-    return handled == MIDGE_ENDED ? size : size - offer.size;
+    } while (offer.bytes != offer.end && handled == MIDGE_HANDLED);
+    return handled == MIDGE_ENDED ? size : (size_t)(offer.bytes - bytes);
 }
