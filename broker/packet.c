@@ -63,23 +63,9 @@ uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining)
     return size;
 }
 
-/* Reads a field that starts with its size in two bytes. The view is empty where it is not there, and has no bytes where the
- * scratch has no room for it. */
-static enum midge_reason read_field(struct midge_reader *body, struct midge_scratch *scratch, struct midge_view *view)
-{
-    uint32_t size = body->size < 2 ? UINT32_MAX : midge_reader_u16(body);
-    if (size > body->size) {
-        *view = (struct midge_view){0};
-        return MIDGE_LENGTH;
-    }
-    view->size = size;
-    view->bytes = midge_reader_take(body, size, scratch);
-    return view->bytes == NULL ? MIDGE_SCRATCH : MIDGE_NONE;
-}
-
 static enum midge_reason read_string(struct midge_reader *body, struct midge_scratch *scratch, struct midge_view *view)
 {
-    enum midge_reason reason = read_field(body, scratch, view);
+    enum midge_reason reason = midge_reader_field(body, scratch, view);
     return reason != MIDGE_NONE ? reason : midge_string_check(view->bytes, view->size);
 }
 
@@ -142,7 +128,7 @@ static enum midge_reason read_connect_payload(struct midge_reader *body, struct 
         reason = read_string(body, scratch, &connect->login.username);
     }
     if (reason == MIDGE_NONE && connect->login.has_password) {
-        reason = read_field(body, scratch, &connect->login.password);
+        reason = midge_reader_field(body, scratch, &connect->login.password);
     }
     if (reason == MIDGE_NONE && body->size != 0) {
         reason = MIDGE_LENGTH;
@@ -188,7 +174,7 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body,
     publish->packet_id = 0;
     publish->qos = (first >> 1) & 3;
     publish->retain = (first & 1) != 0;
-    enum midge_reason reason = read_field(body, scratch, &publish->topic);
+    enum midge_reason reason = midge_reader_field(body, scratch, &publish->topic);
     if (reason == MIDGE_NONE) {
         reason = midge_topic_check(publish->topic.bytes, publish->topic.size, levels_max);
     }
@@ -211,7 +197,7 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body,
 enum midge_reason midge_filter_decode(struct midge_reader *list, bool subscribe, struct midge_scratch *scratch,
                                       uint32_t levels_max, struct midge_view *filter, uint8_t *qos)
 {
-    enum midge_reason reason = read_field(list, scratch, filter);
+    enum midge_reason reason = midge_reader_field(list, scratch, filter);
     if (reason == MIDGE_NONE) {
         reason = midge_filter_check(filter->bytes, filter->size, levels_max);
     }

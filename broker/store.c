@@ -243,6 +243,28 @@ const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, str
     return to;
 }
 
+enum midge_reason midge_reader_field(struct midge_reader *reader, struct midge_scratch *scratch, struct midge_view *field)
+{
+    uint32_t size = UINT32_MAX;
+    if (run_size(reader) >= 2) {
+        size = midge_get_u16(reader->run);
+        if (size <= run_size(reader) - 2) { /* most lie in one piece, and with their size */
+            field->bytes = reader->run + 2;
+            field->size = size;
+            consume(reader, 2 + size);
+            return MIDGE_NONE;
+        }
+    }
+    size = reader->size < 2 ? UINT32_MAX : midge_reader_u16(reader);
+    if (size > reader->size) {
+        *field = (struct midge_view){0};
+        return MIDGE_LENGTH;
+    }
+    field->size = size;
+    field->bytes = midge_reader_take(reader, size, scratch);
+    return field->bytes == NULL ? MIDGE_SCRATCH : MIDGE_NONE;
+}
+
 void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,
                              uint32_t size)
 {

@@ -130,6 +130,10 @@ void midge_reader_skip(struct midge_reader *reader, uint32_t size);
  * scratch has no room. */
 const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, struct midge_scratch *scratch);
 
+/* Takes a field that starts with its size in two bytes: MIDGE_NONE, MIDGE_LENGTH where it is not there, and the view is empty,
+ * or MIDGE_SCRATCH, and the view has no bytes. */
+enum midge_reason midge_reader_field(struct midge_reader *reader, struct midge_scratch *scratch, struct midge_view *field);
+
 /* Appends the next `size` bytes to a message. */
 void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,
                              uint32_t size);
