@@ -245,13 +245,14 @@ const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, str
 
 enum midge_reason midge_reader_field(struct midge_reader *reader, struct midge_scratch *scratch, struct midge_view *field)
 {
-    uint32_t size = UINT32_MAX;
-    if (run_size(reader) >= 2) {
+    uint32_t size;
+    if (run_size(reader) > 2) {
         size = midge_get_u16(reader->run);
-        if (size <= run_size(reader) - 2) { /* most lie in one piece, and with their size */
+        if (run_size(reader) > 2 + size) { /* most lie in one piece, with their size, and before something else */
             field->bytes = reader->run + 2;
             field->size = size;
-            consume(reader, 2 + size);
+            reader->run += 2 + size;
+            reader->size -= 2 + size;
             return MIDGE_NONE;
         }
     }
