@@ -54,8 +54,8 @@ static enum midge_handled publish_route(struct midge *b, struct midge_connection
 enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     const struct midge_view body = {.bytes = packet->body.run, .size = packet->body.size};
-    struct midge_publication publication;
-    struct midge_publish *publish = &publication.publish;
+    struct midge_publication *publication = &packet->publication;
+    struct midge_publish *publish = &publication->publish;
     enum midge_reason reason =
         midge_publish_decode(packet->traced.first, &packet->body, &b->scratch, b->config.limits.topic_levels, publish);
     if (reason == MIDGE_NONE && publish->topic.size > midge_name_size_max(b)) {
@@ -64,8 +64,6 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
     if (reason != MIDGE_NONE) {
         return end_for_name(b, c, reason, publish->topic);
     }
-    packet->traced.packet_id = publish->packet_id;
-    packet->traced.topic = publish->topic;
     struct midge_session *s = midge_session_of(b, c);
     bool repeated = publish->qos == 2 && midge_qos2_find(b, c->session, publish->packet_id) != 0;
     if (publish->qos == 2 && !repeated && !midge_qos2_room(b, c->session)) {
@@ -79,15 +77,15 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
         if (packet->stored != 0 && (midge_message_at(&b->store, packet->stored)->flags & MIDGE_MESSAGE_PUBLISHED) == 0) {
             midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(publish->qos));
         }
-        publication.message = packet->stored;
-        publication.parts = &body;
-        publication.part_count = 1;
-        publication.body_size = body.size;
-        publication.may_wait = !midge_wait_expired(b, c);
-        publication.may_refuse = true;
-        publication.publisher = c;
-        publication.drop_reason = MIDGE_QOS0_WAIT;
-        enum midge_handled handled = publish_route(b, c, &publication);
+        publication->message = packet->stored;
+        publication->parts = &body;
+        publication->part_count = 1;
+        publication->body_size = body.size;
+        publication->may_wait = !midge_wait_expired(b, c);
+        publication->may_refuse = true;
+        publication->publisher = c;
+        publication->drop_reason = MIDGE_QOS0_WAIT;
+        enum midge_handled handled = publish_route(b, c, publication);
         if (handled != MIDGE_HANDLED) {
             return handled;
         }
@@ -273,6 +271,7 @@ enum midge_handled midge_handle_pingreq(struct midge *b, struct midge_connection
 enum midge_handled midge_handle_disconnect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     packet->traced.size = 2;
+    packet->traced.topic.size = 0;
     midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet->traced); /* while it is known whose it is */
     return midge_connection_end(b, c, MIDGE_CLIENT_DISCONNECT);
 }

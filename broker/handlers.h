@@ -4,14 +4,16 @@
 
 #include "connection.h"
 #include "record.h"
+#include "route.h"
 
 /* One whole packet, whose first byte and length were checked. A stalled one is decoded anew. */
 struct midge_incoming {
     struct midge_reader body;
     midge_index stored; /* the message that is the body; 0 where it lies in the input */
-    /* Its first byte, and its packet identifier where one is there and was checked: of a PUBLISH when its handler has. What the
-     * handler found in it: the topic of a PUBLISH, the level of a CONNECT as a code. */
+    /* Its first byte. Unless it is a PUBLISH: its packet identifier where one is there, which was checked; and what the handler
+     * found in it: the level of a CONNECT as a code. */
     struct midge_traced traced;
+    struct midge_publication publication; /* of a PUBLISH: what its handler made of it */
 };
 
 enum midge_handled midge_handle_connect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet);

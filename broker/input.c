@@ -78,6 +78,8 @@ static enum midge_handled handle(struct midge *b, struct midge_connection *c, st
     if (type == MIDGE_PACKET_PUBLISH) {
         return midge_handle_publish(b, c, packet); /* most are: what the others need is not in their way */
     }
+    packet->traced.packet_id = 0;
+    packet->traced.code = 0;
     if (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE) {
         packet->traced.packet_id = midge_reader_u16(&packet->body);
         if (packet->traced.packet_id == 0) {
@@ -100,6 +102,19 @@ static enum midge_handled handle(struct midge *b, struct midge_connection *c, st
     }
 }
 
+static void trace(struct midge *b, const struct midge_connection *c, struct midge_incoming *packet, uint32_t size)
+{
+    const struct midge_publish *publish = &packet->publication.publish;
+    packet->traced.size = size;
+    packet->traced.topic.size = 0;
+    if (midge_type_of(packet->traced.first) == MIDGE_PACKET_PUBLISH) {
+        packet->traced.topic = publish->topic;
+        packet->traced.packet_id = publish->packet_id;
+        packet->traced.code = 0;
+    }
+    midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet->traced);
+}
+
 /* Handles one whole packet, whose body is the message in assembly, or where there is none, lies at `bytes`. */
 static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, struct midge_header header,
                                    const uint8_t *bytes)
@@ -111,10 +126,7 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     b->scratch.used = 0;
     struct midge_incoming packet;
     packet.stored = c->assembly;
-    packet.traced.topic.size = 0;
-    packet.traced.packet_id = 0;
     packet.traced.first = header.first;
-    packet.traced.code = 0;
     if (c->assembly == 0) {
         midge_reader_flat(&packet.body, bytes, header.remaining);
     } else {
@@ -127,8 +139,7 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     b->metrics.packets_received++;
     if (handled == MIDGE_HANDLED) {
         if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
-            packet.traced.size = header.size + header.remaining;
-            midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet.traced);
+            trace(b, c, &packet, header.size + header.remaining);
         }
         c->header_size = 0;
         midge_wait_done(b, c);
