@@ -288,43 +288,43 @@ static bool gather(struct midge_connection *c, struct offer *offer, uint32_t siz
     return true;
 }
 
-/* Decodes the header of the packet at hand, which stands in the offer, or where that does not hold all of it, is gathered.
- * Returns why the packet cannot be taken, else MIDGE_NONE. */
-static enum midge_reason take_header(struct midge_connection *c, struct offer *offer, struct midge_header *header,
-                                     enum midge_decoded *decoded)
+/* Decodes the header of the packet at hand, which stands in the offer, or where that does not hold all of it, is gathered. */
+static enum midge_decoded take_header(struct midge_connection *c, struct offer *offer, struct midge_header *header)
 {
     const uint8_t *bytes = offer->bytes;
     size_t size = size_of(offer);
-    if (c->header_size == 0) {
-        enum midge_reason reason = check_first(c, bytes[0]);
-        if (reason != MIDGE_NONE) {
-            return reason;
-        }
-    } else {
+    if (c->header_size > 0) {
+        bytes = c->header;
+        size = c->header_size;
+    } else if (size >= 2 && bytes[1] <= 0x7f) {
+        *header = (struct midge_header){.first = bytes[0], .size = 2, .remaining = bytes[1]}; /* as most are */
+        return MIDGE_DECODED;
+    }
+    enum midge_decoded decoded;
+    while ((decoded = midge_header_decode(bytes, size, header)) == MIDGE_INCOMPLETE && gather(c, offer, c->header_size + 1u)) {
         bytes = c->header;
         size = c->header_size;
     }
-    while ((*decoded = midge_header_decode(bytes, size, header)) == MIDGE_INCOMPLETE && gather(c, offer, c->header_size + 1u)) {
-        bytes = c->header;
-        size = c->header_size;
-    }
-    if (*decoded == MIDGE_DECODED) {
-        return midge_length_check(*header) ? MIDGE_NONE : MIDGE_LENGTH;
-    }
-    return *decoded == MIDGE_MALFORMED ? MIDGE_REMAINING_LENGTH : MIDGE_NONE;
+    return decoded;
 }
 
 /* One step with a packet: at least one byte is consumed, or the connection waits or ends. */
 static enum midge_handled step(struct midge *b, struct midge_connection *c, struct offer *offer)
 {
-    struct midge_header header;
-    enum midge_decoded decoded;
-    enum midge_reason reason = take_header(c, offer, &header, &decoded);
+    enum midge_reason reason = c->header_size == 0 ? check_first(c, offer->bytes[0]) : MIDGE_NONE;
     if (reason != MIDGE_NONE) {
         return midge_connection_end(b, c, reason);
     }
+    struct midge_header header;
+    enum midge_decoded decoded = take_header(c, offer, &header);
     if (decoded == MIDGE_INCOMPLETE) {
         return MIDGE_HANDLED;
+    }
+    if (decoded == MIDGE_MALFORMED) {
+        return midge_connection_end(b, c, MIDGE_REMAINING_LENGTH);
+    }
+    if (!midge_length_check(header)) {
+        return midge_connection_end(b, c, MIDGE_LENGTH);
     }
     const uint8_t *body = NULL; /* it is the message in assembly */
     uint32_t again = 1;         /* bytes to be offered again where the packet waits */

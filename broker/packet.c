@@ -14,7 +14,7 @@ enum connect_flag {
 _Static_assert((int)CONNECT_WILL == (int)MIDGE_MESSAGE_GAP && (int)CONNECT_WILL_RETAIN == (int)MIDGE_MESSAGE_WILL_RETAIN,
                "the flags of a will become those of its message");
 
-enum midge_decoded midge_header_decode_long(const uint8_t *bytes, size_t size, struct midge_header *header)
+enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
 {
     uint32_t remaining = 0;
     uint32_t i = 1;

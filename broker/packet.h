@@ -36,18 +36,8 @@ static inline enum midge_packet_type midge_type_of(uint8_t first)
     return (enum midge_packet_type)(first >> 4);
 }
 
-/* Decodes a fixed header of any size. */
-enum midge_decoded midge_header_decode_long(const uint8_t *bytes, size_t size, struct midge_header *header);
-
 /* Decodes a fixed header. MIDGE_MALFORMED: Remaining Length has more than four bytes. */
-static inline enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header)
-{
-    if (size < 2 || bytes[1] > 0x7f) {
-        return midge_header_decode_long(bytes, size, header);
-    }
-    *header = (struct midge_header){.first = bytes[0], .size = 2, .remaining = bytes[1]};
-    return MIDGE_DECODED;
-}
+enum midge_decoded midge_header_decode(const uint8_t *bytes, size_t size, struct midge_header *header);
 
 /* Whether a client may send a packet that starts so: MIDGE_NONE, MIDGE_PACKET_TYPE, MIDGE_HEADER_FLAGS [MQTT-2.2.2-2],
  * MIDGE_QOS_3 [MQTT-3.3.1-4] or MIDGE_QOS0_DUP [MQTT-3.3.1-2]. */
@@ -60,10 +50,10 @@ static inline bool midge_length_check(struct midge_header header)
     if (type >= MIDGE_PACKET_PINGREQ) {
         return header.remaining == 0;
     }
-    if (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_PUBCOMP) {
-        return header.remaining == 2;
+    if (header.remaining < 2) {
+        return false; /* a field of two bytes comes first; the decoders find out the rest */
     }
-    return header.remaining >= 2; /* a field of two bytes comes first; the decoders find out the rest */
+    return header.remaining == 2 || type < MIDGE_PACKET_PUBACK || type > MIDGE_PACKET_PUBCOMP;
 }
 
 /* Writes a fixed header, MIDGE_HEADER_SIZE_MAX bytes at most. Returns its size. */
