@@ -20,6 +20,13 @@ enum midge_file {
  * trap, which a fault handler prints and a core file holds, tells which assertion failed; to name it costs two bytes so. */
 #define MIDGE_ASSERT(condition) ((condition) ? (void)0 : __builtin_trap())
 
+/* For a function that is rarely needed: where speed counts, it is kept out of the way of what each message passes. */
+#ifdef __OPTIMIZE_SIZE__
+#define MIDGE_RARE
+#else
+#define MIDGE_RARE __attribute__((cold, noinline))
+#endif
+
 /* The place of a check of midge_audit. Each file that has one defines MIDGE_FILE, one of enum midge_file. */
 #define MIDGE_PLACE ((uint32_t)MIDGE_FILE * 0x10000u + (uint32_t)__LINE__)
 

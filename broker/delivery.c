@@ -117,15 +117,16 @@ uint32_t midge_queue_wake_room(const struct midge *b, const struct midge_session
     return s->charged_bytes <= bytes / 2 ? room : 0;
 }
 
-void midge_queue_append(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos)
+void midge_queue_append(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos, uint32_t charge)
 {
     midge_index delivery = midge_pool_take(&b->deliveries);
     MIDGE_ASSERT(delivery != 0);
-    *midge_delivery_at(b, delivery) = (struct midge_delivery){
-        .message = message, .packet_id = s->arrivals++, .flags = (uint8_t)(qos << 1 | MIDGE_DELIVERY_CHARGED)};
-    midge_store_keep(&b->store, message);
+    struct midge_delivery *d = midge_delivery_at(b, delivery);
+    d->message = message;
+    d->packet_id = s->arrivals++;
+    d->flags = (uint8_t)(qos << 1 | MIDGE_DELIVERY_CHARGED);
     s->charged_entries++;
-    s->charged_bytes += midge_message_charge(midge_message_at(&b->store, message));
+    s->charged_bytes += charge;
     append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
 }
 

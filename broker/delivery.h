@@ -28,8 +28,9 @@ bool midge_queue_admits_emptied(const struct midge *b, const struct midge_sessio
  * they are not woken for each message that leaves. */
 uint32_t midge_queue_wake_room(const struct midge *b, const struct midge_session *s);
 
-/* Queues a message, of which the delivery keeps a reference. The caller made sure that a delivery is free. */
-void midge_queue_append(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos);
+/* Queues a message, of which the delivery takes one reference over. The caller made sure that a delivery is free, and knows
+ * what the message is charged for. */
+void midge_queue_append(struct midge *b, struct midge_session *s, midge_index message, uint8_t qos, uint32_t charge);
 
 /* Drops the oldest message that waits in the queue of this kind of QoS. Returns false where none waits. */
 bool midge_queue_drop_oldest(struct midge *b, struct midge_session *s, uint8_t qos);

@@ -24,7 +24,7 @@ bool midge_names_store(struct midge_names *names, const uint8_t *bytes, uint32_t
 {
     *name = 0;
     /* 32 bits hold the product: there are at most 16,777,214 chunks, of 256 bytes at most. */
-    if (size > (uint32_t)midge_pool_free(&names->chunks) * chunk_room(names)) {
+    if (size > midge_pool_free(&names->chunks) * chunk_room(names)) {
         return false;
     }
     midge_index *link = name;

@@ -31,9 +31,9 @@ static inline void *midge_pool_at(const struct midge_pool *pool, midge_index ind
     return (void *)(pool->origin + (size_t)index * pool->entry_size);
 }
 
-static inline midge_index midge_pool_free(const struct midge_pool *pool)
+static inline uint32_t midge_pool_free(const struct midge_pool *pool)
 {
-    return (midge_index)(pool->capacity - pool->used);
+    return (uint32_t)pool->capacity - pool->used;
 }
 
 /* Returns true where the free list is whole: as long as it must be and without a circle. */

@@ -22,13 +22,20 @@ struct match {
     struct midge_publication *publication;
 };
 
+/* Whether nothing at all waits for a connected client: it then has room, whatever the quotas. */
+static bool is_idle(const struct midge_session *s)
+{
+    return s->connection != 0 && s->charged_entries == 0;
+}
+
 /* Rule 8: overlapping filters cost one comparison of a stamp. */
 static void collect(void *context, midge_index first)
 {
     const struct match *match = context;
     struct midge *b = match->b;
     struct midge_publication *p = match->publication;
-    for (midge_index i = first; i != 0;) {
+    midge_index i = first;
+    do {
         const struct midge_subscription *sub = midge_subscription_at(&b->subscriptions, i);
         struct midge_session *s = midge_session_at(b, sub->session);
         uint8_t granted = sub->state & MIDGE_SUBSCRIPTION_QOS;
@@ -37,11 +44,14 @@ static void collect(void *context, midge_index first)
             s->match_stamp = b->match_stamp;
             s->match_qos = qos;
             b->targets[p->count++] = sub->session;
+            if (!is_idle(s)) {
+                p->busy = true;
+            }
         } else if (qos > s->match_qos) {
             s->match_qos = qos;
         }
         i = sub->node_next;
-    }
+    } while (i != 0);
 }
 
 static void find_targets(struct midge *b, struct midge_publication *p)
@@ -54,6 +64,7 @@ static void find_targets(struct midge *b, struct midge_publication *p)
         b->match_stamp = 1;
     }
     p->count = 0;
+    p->busy = false;
     if (b->subscriptions.pool.used != 0) {
         struct match match = {.b = b, .publication = p};
         midge_subscriptions_match(&b->subscriptions, p->publish.topic, collect, &match);
@@ -103,6 +114,7 @@ static enum midge_routed judge_full(struct midge *b, struct midge_publication *p
         if (midge_queue_has_memory(b, s, &p->room)) {
             s->match_qos |= TARGET_OLDEST;
             p->displacing++;
+            p->takers++;
             return MIDGE_ROUTED;
         }
         break;
@@ -113,18 +125,17 @@ static enum midge_routed judge_full(struct midge *b, struct midge_publication *p
     return MIDGE_ROUTED;
 }
 
+/* Whether the message may wait, and others were first to wait for the same. */
+static bool others_wait(const struct midge *b, const struct midge_publication *p, enum midge_wait_kind kind, midge_index object)
+{
+    return p->may_wait && b->waiting > 0 && midge_wait_others(b, p->publisher, kind, object);
+}
+
 /* Whether a subscriber with room has to be waited for, since others were first to do so. */
 static bool must_queue_up(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
 {
     midge_index connection = s->connection;
-    return p->orderly && connection != 0 && midge_wait_others(b, p->publisher, MIDGE_WAIT_SUBSCRIBER, connection) &&
-           midge_waitable(b, s, p->publisher);
-}
-
-/* Whether nothing at all waits for a connected client: it then has room, whatever the quotas. */
-static bool is_idle(const struct midge_session *s)
-{
-    return s->connection != 0 && s->charged_entries == 0;
+    return connection != 0 && others_wait(b, p, MIDGE_WAIT_SUBSCRIBER, connection) && midge_waitable(b, s, p->publisher);
 }
 
 static bool queue_has_room(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
@@ -134,25 +145,20 @@ static bool queue_has_room(const struct midge *b, const struct midge_publication
 
 static enum midge_routed judge_targets(struct midge *b, struct midge_publication *p)
 {
-    bool measured = false;
+    measure_room(b, p);
     for (uint32_t i = 0; i < p->count; i++) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
-        bool idle = is_idle(s);
-        if (!idle && !measured) {
-            measure_room(b, p); /* once, and not at all where nobody has anything queued */
-            measured = true;
-        }
         if (!midge_allowed(b, s->who, MIDGE_READ, &p->publish.topic)) {
             s->match_qos |= TARGET_DENIED;
         } else if (s->connection == 0 && s->match_qos == 0 && !b->config.policy.queue_qos0) {
             s->match_qos |= TARGET_OFFLINE;
-        } else if ((!idle && !queue_has_room(b, p, s)) || must_queue_up(b, p, s)) {
+        } else if (!queue_has_room(b, p, s) || must_queue_up(b, p, s)) {
             enum midge_routed result = judge_full(b, p, s);
             if (result != MIDGE_ROUTED) {
                 return result;
             }
         } else {
-            p->admitted++;
+            p->takers++;
         }
     }
     return MIDGE_ROUTED;
@@ -163,8 +169,7 @@ static enum midge_routed judge_targets(struct midge *b, struct midge_publication
 static bool must_wait(const struct midge *b, struct midge_publication *p, enum midge_wait_kind kind, uint32_t need,
                       uint32_t available, uint32_t capacity)
 {
-    bool queue_up = p->orderly && midge_wait_others(b, p->publisher, kind, 0);
-    if ((need <= available && !queue_up) || !p->may_wait || need > capacity) {
+    if (need == 0 || !p->may_wait || need > capacity || (need <= available && !others_wait(b, p, kind, 0))) {
         return false;
     }
     p->problem.kind = kind;
@@ -176,13 +181,11 @@ static bool must_wait(const struct midge *b, struct midge_publication *p, enum m
 static enum midge_routed judge_deliveries(struct midge *b, struct midge_publication *p)
 {
     uint32_t entries = midge_pool_free(&b->deliveries);
-    if (p->admitted == 0) {
-        return MIDGE_ROUTED;
-    }
-    if (must_wait(b, p, MIDGE_WAIT_DELIVERIES, p->admitted, entries, b->deliveries.capacity)) {
+    uint32_t need = p->takers - p->displacing; /* the others make room */
+    if (must_wait(b, p, MIDGE_WAIT_DELIVERIES, need, entries, b->deliveries.capacity)) {
         return MIDGE_ROUTE_WAIT;
     }
-    for (uint32_t i = p->count; i-- > 0 && p->admitted > entries;) {
+    for (uint32_t i = p->count; i-- > 0 && p->takers - p->displacing > entries;) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
         if ((s->match_qos & (TARGET_LOST | TARGET_OLDEST)) != 0) {
             continue;
@@ -195,7 +198,7 @@ static enum midge_routed judge_deliveries(struct midge *b, struct midge_publicat
             return MIDGE_ROUTE_REFUSED;
         }
         s->match_qos |= TARGET_NO_ROOM;
-        p->admitted--;
+        p->takers--;
     }
     return MIDGE_ROUTED;
 }
@@ -204,8 +207,8 @@ static enum midge_routed judge_deliveries(struct midge *b, struct midge_publicat
 static enum midge_routed judge_blocks(struct midge *b, struct midge_publication *p, bool retain)
 {
     uint32_t available = midge_store_free(&b->store);
-    if (p->message != 0 || (p->admitted + p->displacing == 0 && !retain)) {
-        return MIDGE_ROUTED;
+    if (p->takers == 0 && !retain) {
+        p->blocks = 0;
     }
     if (must_wait(b, p, MIDGE_WAIT_BLOCKS, p->blocks, available, b->store.blocks.capacity)) {
         return MIDGE_ROUTE_WAIT;
@@ -217,7 +220,8 @@ static enum midge_routed judge_blocks(struct midge *b, struct midge_publication 
         p->problem.reason = MIDGE_NO_ROOM;
         return MIDGE_ROUTE_REFUSED;
     }
-    p->admitted = 0;
+    p->blocks = 0;
+    p->takers = 0;
     p->displacing = 0;
     for (uint32_t i = 0; i < p->count; i++) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
@@ -226,15 +230,35 @@ static enum midge_routed judge_blocks(struct midge *b, struct midge_publication 
     return MIDGE_ROUTED;
 }
 
+MIDGE_RARE static enum midge_routed judge(struct midge *b, struct midge_publication *p, bool retain)
+{
+    p->takers = 0;
+    enum midge_routed result = judge_targets(b, p);
+    if (result == MIDGE_ROUTED) {
+        result = judge_deliveries(b, p);
+    }
+    return result == MIDGE_ROUTED ? judge_blocks(b, p, retain) : result;
+}
+
+/* Whether all get the message, and there is nothing to judge: it may be read, nobody waits for anything, there is enough. */
+static bool is_plain(const struct midge *b, const struct midge_publication *p)
+{
+    return !p->busy && b->config.authorize == NULL && b->waiting == 0 && p->count <= midge_pool_free(&b->deliveries) &&
+           p->blocks <= midge_store_free(&b->store);
+}
+
 /* Makes the message, with one reference that is the caller's. Returns 0 where nobody gets it, or there are no blocks. */
 static midge_index make_message(struct midge *b, const struct midge_publication *p, bool retain)
 {
-    if ((p->admitted + p->displacing == 0 && !retain) || p->blocks > midge_store_free(&b->store)) {
+    if (p->takers == 0 && !retain) {
         return 0;
     }
     if (p->message != 0) {
         midge_store_keep(&b->store, p->message);
         return p->message;
+    }
+    if (p->blocks == 0) {
+        return 0;
     }
     midge_index message = midge_store_begin(&b->store);
     midge_index tail = message;
@@ -276,9 +300,14 @@ static void drop(struct midge *b, const struct midge_publication *p, enum midge_
 }
 
 /* Retains the message, if there is one. Returns false where that is refused to the publisher; where it is merely not possible,
- * the one before is removed all the same, since it is no longer true. */
-static bool retain_message(struct midge *b, const struct midge_publication *p, midge_index message)
+ * the one before is removed all the same, since it is no longer true. One without payload removes it, no more. */
+MIDGE_RARE static bool retain_message(struct midge *b, const struct midge_publication *p, midge_index message)
 {
+    if (p->publish.payload_size == 0) {
+        /* [MQTT-3.3.1-10] [MQTT-3.3.1-11] */
+        midge_retained_clear(&b->retained, p->publish.topic);
+        return true;
+    }
     if (message != 0 && retained_admits(b, p) && midge_retained_set(&b->retained, p->publish.topic, message)) {
         return true;
     }
@@ -320,74 +349,67 @@ static bool make_room(struct midge *b, struct midge_publication *p, struct midge
     return false;
 }
 
-/* Queues the message for one target, or counts why not. */
-static void deliver(struct midge *b, struct midge_publication *p, struct midge_session *s, midge_index message)
+/* Whether a target of which something was found out gets the message all the same, the oldest of its queue having made room.
+ * Where not, that is counted. */
+MIDGE_RARE static bool is_saved(struct midge *b, struct midge_publication *p, struct midge_session *s, midge_index message)
 {
-    if ((s->match_qos & TARGET_OLDEST) != 0 && !make_room(b, p, s)) {
-        s->match_qos |= TARGET_FULL;
-    }
-    if ((s->match_qos & TARGET_LOST) != 0) {
-        lose(b, p, s);
-        return;
-    }
-    if (s->connection != 0) {
-        struct midge_connection *c = midge_connection_at(b, s->connection);
-        if (s->charged_entries == 0) {
-            c->progress_ms = midge_now(b);
+    if ((s->match_qos & TARGET_OLDEST) != 0) {
+        if (make_room(b, p, s)) {
+            return true;
         }
-        midge_output_due(b, c);
+        midge_store_release(&b->store, message);
     }
-    midge_queue_append(b, s, message, s->match_qos & TARGET_QOS);
+    lose(b, p, s);
+    return false;
 }
 
-/* Queues the message for the targets that displace older messages by it, or for all others. */
-static void deliver_to(struct midge *b, struct midge_publication *p, midge_index message, bool displacing)
+/* Queues the message, to which each delivery has a reference already, for the targets that displace older messages by it
+ * (TARGET_OLDEST), or for all others (0). */
+static void deliver(struct midge *b, struct midge_publication *p, midge_index message, uint8_t kind)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         struct midge_session *s = midge_session_at(b, b->targets[i]);
-        bool displaces = (s->match_qos & TARGET_OLDEST) != 0;
-        if (displaces == displacing) {
-            deliver(b, p, s, message);
+        uint8_t found = s->match_qos & (TARGET_LOST | TARGET_OLDEST);
+        if ((found & TARGET_OLDEST) != kind || (found != 0 && !is_saved(b, p, s, message))) {
+            continue;
         }
+        if (s->connection != 0) {
+            struct midge_connection *c = midge_connection_at(b, s->connection);
+            if (s->charged_entries == 0) {
+                c->progress_ms = midge_now(b);
+            }
+            midge_output_due(b, c);
+        }
+        midge_queue_append(b, s, message, s->match_qos & TARGET_QOS, p->charge);
     }
 }
 
 enum midge_routed midge_route(struct midge *b, struct midge_publication *p)
 {
-    p->admitted = 0;
-    p->displacing = 0;
-    p->charge = p->publish.topic.size + p->publish.payload_size;
     bool retain = p->publish.retain && p->publish.payload_size > 0;
-    find_targets(b, p);
+    p->charge = p->publish.topic.size + p->publish.payload_size;
     p->blocks = p->message != 0 ? 0 : midge_store_blocks(&b->store, p->body_size);
-    p->orderly = p->may_wait && b->waiting > 0;
-    enum midge_routed result = judge_targets(b, p);
-    if (result == MIDGE_ROUTED) {
-        result = judge_deliveries(b, p);
-    }
-    if (result == MIDGE_ROUTED) {
-        result = judge_blocks(b, p, retain);
-    }
+    find_targets(b, p);
+    p->takers = p->count;
+    p->displacing = 0;
+    enum midge_routed result = is_plain(b, p) ? MIDGE_ROUTED : judge(b, p, retain);
     if (result != MIDGE_ROUTED) {
         return result;
     }
-    if (p->publish.retain && !retain) {
-        midge_retained_clear(&b->retained, p->publish.topic); /* [MQTT-3.3.1-10] [MQTT-3.3.1-11] */
-    }
     midge_index message = make_message(b, p, retain);
-    if (retain && !retain_message(b, p, message)) {
+    if (p->publish.retain && !retain_message(b, p, message)) {
         midge_store_release(&b->store, message);
         p->problem.reason = MIDGE_RETAINED_FULL;
         return MIDGE_ROUTE_REFUSED;
     }
-    p->blocks = 0;
-    /* Those that displace older messages come last: the deliveries of the others are counted already. */
-    deliver_to(b, p, message, false);
-    if (p->displacing > 0) {
-        deliver_to(b, p, message, true);
-    }
     if (message != 0) {
-        midge_store_release(&b->store, message);
+        midge_store_share(&b->store, message, p->takers);
+    }
+    deliver(b, p, message, 0);
+    if (p->displacing > 0) {
+        /* These come last: the deliveries of the others are counted already. */
+        p->blocks = 0;
+        deliver(b, p, message, TARGET_OLDEST);
     }
     return MIDGE_ROUTED;
 }

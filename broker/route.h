@@ -29,11 +29,11 @@ struct midge_publication {
     uint32_t body_size;
     struct midge_route_problem problem; /* set where it is not routed */
     /* What midge_route has found out: */
-    bool orderly;        /* others wait, and this message may wait behind them */
+    bool busy;           /* a target is not connected, or has something queued */
     uint32_t charge;     /* the size of topic and payload */
     uint32_t blocks;     /* still to be taken for the message */
     uint32_t count;      /* of targets */
-    uint32_t admitted;   /* of those that get it */
+    uint32_t takers;     /* of those that get it */
     uint32_t displacing; /* of those that get it in place of older messages */
     struct midge_room room;
 };

@@ -54,7 +54,7 @@ uint32_t midge_store_room(const struct midge_store *store, uint32_t blocks);
 /* Blocks that are neither used nor reserved. */
 static inline uint32_t midge_store_free(const struct midge_store *store)
 {
-    return (uint32_t)midge_pool_free(&store->blocks) - store->reserved;
+    return midge_pool_free(&store->blocks) - store->reserved;
 }
 
 static inline struct midge_message *midge_message_at(const struct midge_store *store, midge_index message)
@@ -81,6 +81,17 @@ static inline void midge_store_keep(struct midge_store *store, midge_index messa
 
 /* Drops one reference, and the message with the last one. */
 void midge_store_release(struct midge_store *store, midge_index message);
+
+/* Makes `count` references of one, which is dropped where that is 0. */
+static inline void midge_store_share(struct midge_store *store, midge_index message, uint32_t count)
+{
+    if (count == 0) {
+        midge_store_release(store, message);
+    } else {
+        struct midge_message *m = midge_message_at(store, message);
+        m->references = (midge_index)(m->references + count - 1);
+    }
+}
 
 /* What a published message is charged for: topic and payload, in bytes. */
 static inline uint32_t midge_message_charge(const struct midge_message *message)

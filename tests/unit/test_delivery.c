@@ -38,8 +38,7 @@ static midge_index queue(const struct world *w, uint8_t qos)
     midge_index tail = message;
     midge_store_append(&w->b->store, message, &tail, body, sizeof(body));
     midge_store_publish(&w->b->store, message, 1, qos);
-    midge_queue_append(w->b, w->s, message, qos);
-    midge_store_release(&w->b->store, message);
+    midge_queue_append(w->b, w->s, message, qos, 2);
     audit(w);
     return message;
 }
@@ -201,8 +200,7 @@ static void a_large_window_never_repeats_an_identifier(void **state)
         midge_index tail = message;
         midge_store_append(&w.b->store, message, &tail, body, sizeof(body));
         midge_store_publish(&w.b->store, message, 1, 1);
-        midge_queue_append(w.b, w.s, message, 1);
-        midge_store_release(&w.b->store, message);
+        midge_queue_append(w.b, w.s, message, 1, 1);
         ids[out] = at(&w, midge_window_admit(w.b, w.s))->packet_id;
         assert_int_equal(used[ids[out]]++, 0);
         midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
