@@ -52,16 +52,16 @@ void midge_names_release(struct midge_names *names, midge_index name)
 
 bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size)
 {
-    while (size > 0) {
-        uint32_t part = midge_min(size, chunk_room(names));
-        if (memcmp(chunk_bytes(names, name), bytes, part) != 0) {
+    uint32_t room = chunk_room(names);
+    while (size > room) {
+        if (memcmp(chunk_bytes(names, name), bytes, room) != 0) {
             return false;
         }
-        bytes += part;
-        size -= part;
+        bytes += room;
+        size -= room;
         name = *chunk_next(names, name);
     }
-    return true;
+    return memcmp(chunk_bytes(names, name), bytes, size) == 0;
 }
 
 void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t *to, uint32_t size)
