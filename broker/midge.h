@@ -355,7 +355,8 @@ enum midge_reason { MIDGE_REASONS(MIDGE_REASON_ID) MIDGE_REASON_COUNT };
 enum midge_log_event {
     MIDGE_LOG_CONNECTED,    /* a client was accepted: client_id; code = session present; size = keep alive in seconds */
     MIDGE_LOG_REFUSED,      /* a CONNACK refused a client: reason, code = return code */
-    MIDGE_LOG_DISCONNECTED, /* a connection ended: reason; size and limit where a size was exceeded */
+    MIDGE_LOG_DISCONNECTED, /* a connection ended: reason; size and limit where a size was exceeded; topic and size of the
+                               payload where what it publishes was refused */
     MIDGE_LOG_DENIED,       /* a subscription was answered 0x80: reason, topic */
     MIDGE_LOG_DROPPED,      /* a message was lost: client_id of the receiver, topic, size of the payload, reason */
     MIDGE_LOG_SESSION_GONE, /* a session was removed: client_id, reason, size = undelivered messages lost with it, which have no

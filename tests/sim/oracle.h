@@ -74,6 +74,9 @@ void oracle_wills_settle(struct world *w);
 
 /* ---- Losses (oracle_drop.c) ---- */
 
+/* Whether a record names the topic and the size of this message. */
+bool oracle_names(const struct world *w, uint32_t message, const struct record *record);
+
 void oracle_dropped(struct world *w, const struct record *record);
 void oracle_session_gone(struct world *w, const struct record *record);
 

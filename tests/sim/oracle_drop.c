@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool same_message(const struct world *w, uint32_t message, const struct record *record)
+bool oracle_names(const struct world *w, uint32_t message, const struct record *record)
 {
     const struct message *m = &w->messages[message];
     return m->size == record->size && w->topics.topic_size[m->topic] == record->topic_size &&
@@ -128,9 +128,9 @@ static void check_full(struct world *w, struct session *s, uint8_t qos, const st
 static void drop_receiver(struct world *w, const struct record *record, uint32_t session)
 {
     struct publication *p = &w->publication;
-    if (!p->active || p->qos[session] == 0xff || !same_message(w, p->message, record)) {
+    if (!p->active || p->qos[session] == 0xff || !oracle_names(w, p->message, record)) {
         oracle_will_next(w);
-        if (!p->active || p->qos[session] == 0xff || !same_message(w, p->message, record)) {
+        if (!p->active || p->qos[session] == 0xff || !oracle_names(w, p->message, record)) {
             fail_drop(w, record, "no such message is being published to this session");
         }
     }
@@ -172,7 +172,7 @@ static uint32_t find_delivery(struct world *w, const struct delivery_list *list,
 {
     for (uint32_t i = list->head; i != 0; i = delivery_at(w, i)->next) {
         const struct delivery *d = delivery_at(w, i);
-        if ((d->qos == 0) == qos0 && d->state == state && d->offered == offered && same_message(w, d->message, record)) {
+        if ((d->qos == 0) == qos0 && d->state == state && d->offered == offered && oracle_names(w, d->message, record)) {
             return i;
         }
     }
@@ -244,7 +244,7 @@ static bool drop_replay(struct world *w, const struct record *record, uint32_t s
 {
     uint32_t found = 0;
     for (uint32_t r = w->sessions[session].replays; r != 0; r = w->replays[r].next) {
-        if (w->replays[r].qos == 0 && same_message(w, w->replays[r].message, record) &&
+        if (w->replays[r].qos == 0 && oracle_names(w, w->replays[r].message, record) &&
             (found == 0 || !w->replays[found].must)) {
             found = r;
         }
@@ -255,6 +255,20 @@ static bool drop_replay(struct world *w, const struct record *record, uint32_t s
     TRACE(w, "  lost for %s (%s): retained %s", say_session(w, session), say_reason(record->reason),
           say_message(w, w->replays[found].message));
     replay_remove(w, session, found);
+    return true;
+}
+
+/* The message at hand, where a session that a will behind it has cut off had got it. */
+static bool drop_published(struct world *w, const struct record *record, uint32_t session)
+{
+    struct publication *p = &w->publication;
+    bool got = p->active && p->qos[session] == 0 && w->sessions[session].settling && !w->scenario.config.policy.queue_qos0;
+    if (!got || !oracle_names(w, p->message, record)) {
+        return false;
+    }
+    TRACE(w, "  lost for %s (%s): %s", say_session(w, session), say_reason(record->reason), say_message(w, p->message));
+    p->qos[session] = 0xff;
+    p->begun = true;
     return true;
 }
 
@@ -272,7 +286,7 @@ static void drop_cut(struct world *w, const struct record *record, uint32_t sess
     }
     if (delivery != 0) {
         lose(w, session, &s->queue, delivery, record->reason);
-    } else if (!drop_replay(w, record, session)) {
+    } else if (!drop_replay(w, record, session) && !drop_published(w, record, session)) {
         fail_drop(w, record, "no such QoS 0 message was on its way to it");
     }
 }
@@ -281,10 +295,10 @@ static void drop_publication(struct world *w, const struct record *record)
 {
     struct publication *p = &w->publication;
     bool denied = record->reason == MIDGE_WRITE_DENIED;
-    bool fits = p->active && same_message(w, p->message, record) &&
+    bool fits = p->active && oracle_names(w, p->message, record) &&
                 (denied ? p->denied && !p->denied_seen : w->messages[p->message].retain && !p->retained_failed);
     if (!fits) {
-        if (denied ? !oracle_will_denied(w, record) : !oracle_will_next(w) || !same_message(w, p->message, record)) {
+        if (denied ? !oracle_will_denied(w, record) : !oracle_will_next(w) || !oracle_names(w, p->message, record)) {
             fail_drop(w, record, "no such message is being published");
         }
     }
@@ -316,6 +330,10 @@ static void drop_half_sent(struct world *w, const struct record *record, uint32_
     if (packet == NULL || packet->type != PUBLISH || packet->message == 0 || w->messages[packet->message].qos != 0 ||
         packet->skipped || w->scenario.plain) {
         fail_drop(w, record, "that client is not sending a QoS 0 message");
+    }
+    uint32_t size_max = w->scenario.config.policy.packet_size_max;
+    if (size_max != 0 && packet->size > size_max) {
+        fail_drop(w, record, "the packet is too large, its connection has to end");
     }
     TRACE(w, "  not put together in time: %s", say_message(w, packet->message));
     packet->skipped = true;

@@ -37,17 +37,36 @@ static const char *check_clock(const struct world *w, const struct link *link, e
     }
 }
 
-/* Reasons that have to do with what a publisher wants to publish. */
-static const char *check_refusal(const struct world *w, const struct link *link, enum midge_reason reason)
+/* Whether the policy for a message that is due to a connected client at this QoS (0xff: it is not) is to disconnect it. */
+static bool disconnects(const struct world *w, uint8_t qos)
+{
+    const struct midge_policy *policy = &w->scenario.config.policy;
+    return qos != 0xff && (qos == 0 ? policy->overflow_qos0 : policy->overflow_qos12) == MIDGE_DISCONNECT;
+}
+
+/* Reasons that have to do with what a publisher wants to publish: the record of its end names what was refused, but where that
+ * was not put together, or is not for its own sake. */
+static const char *check_refusal(const struct world *w, const struct link *link, const struct record *record)
 {
     const struct midge_policy *policy = &w->scenario.config.policy;
     const struct packet *packet = &w->current;
-    bool codes = w->current_active && w->current_link == link->index && packet->type == SUBSCRIBE && packet->filter_count > 4;
-    if (reason == MIDGE_NO_ROOM && (link->held || next_begun(link) || codes) && !w->scenario.plain) {
-        return NULL; /* for a packet that is not there as a whole, or for a SUBACK with many codes */
+    enum midge_reason reason = record->reason;
+    bool named = record->topic_size > 0;
+    bool working = w->current_active && w->current_link == link->index;
+    bool codes = working && packet->type == SUBSCRIBE && packet->filter_count > 4;
+    if (reason == MIDGE_NO_ROOM && !named) {
+        /* For a packet that is not there as a whole, or for a SUBACK with many codes. */
+        return (link->held || next_begun(link) || codes) && !w->scenario.plain ? NULL : "it has sent nothing that needs room";
     }
-    if (!w->current_active || w->current_link != link->index || packet->type != PUBLISH) {
+    if (!working || packet->type != PUBLISH) {
         return "it is not publishing";
+    }
+    if (named ? !oracle_names(w, packet->message, record) : reason != MIDGE_QOS2_FULL) {
+        return "the record does not name what it publishes";
+    }
+    const struct publication *p = &w->publication;
+    if (!p->active || p->message != packet->message || p->begun) {
+        return "what it publishes was published";
     }
     uint8_t qos = w->messages[packet->message].qos;
     if (reason == MIDGE_QOS2_FULL) {
@@ -55,6 +74,9 @@ static const char *check_refusal(const struct world *w, const struct link *link,
         uint32_t held = (uint32_t)w->sessions[link->login.session].qos2_count;
         uint32_t room = w->scenario.config.limits.qos2_identifiers - w->qos2_used;
         return qos != 2 || (room > 0 && held < room) ? "there is room for its QoS 2 identifier" : NULL;
+    }
+    if (reason == MIDGE_SLOW_READER) {
+        return disconnects(w, p->qos[link->login.session]) ? NULL : "it gets nothing of that itself, or the policy is another";
     }
     if (qos == 0) {
         return "a QoS 0 message is dropped rather than refused";
@@ -95,8 +117,9 @@ static const char *check_size(const struct world *w, const struct link *link, en
 }
 
 /* Why this end is wrong; NULL: it is right. */
-static const char *check_reason(const struct world *w, const struct link *link, enum midge_reason reason)
+static const char *check_reason(const struct world *w, const struct link *link, const struct record *record)
 {
+    enum midge_reason reason = record->reason;
     bool working = w->current_active && w->current_link == link->index;
     const struct packet *next = link->packet_begin < link->packet_end ? &link->packets[link->packet_begin] : NULL;
     switch (reason) {
@@ -114,20 +137,14 @@ static const char *check_reason(const struct world *w, const struct link *link, 
                    ? NULL
                    : "no other connection has asked for its session";
     case MIDGE_SLOW_READER:
-        if (link->held && link->reply_begin < link->reply_end) {
-            return NULL; /* it does not take its replies, and goes on asking */
-        }
-        return w->scenario.config.policy.overflow_qos0 == MIDGE_DISCONNECT ||
-                       w->scenario.config.policy.overflow_qos12 == MIDGE_DISCONNECT
-                   ? NULL
-                   : "no policy is to disconnect";
+        return record->topic_size > 0 ? check_refusal(w, link, record) : NULL; /* else it is looked at as a subscriber */
     case MIDGE_CONNECT_CROWDED:
         return link->state == LINK_OPEN && w->crowded ? NULL : "nobody else wanted to connect, or it has sent CONNECT";
     case MIDGE_RETAINED_FULL:
     case MIDGE_NO_ROOM:
     case MIDGE_REFUSED_BY_SUBSCRIBER:
     case MIDGE_QOS2_FULL:
-        return check_refusal(w, link, reason);
+        return check_refusal(w, link, record);
     case MIDGE_PACKET_SIZE:
     case MIDGE_TOPIC_LEVELS:
     case MIDGE_SCRATCH:
@@ -141,33 +158,48 @@ static const char *check_reason(const struct world *w, const struct link *link, 
     return (reasons & (1ull << reason)) != 0 ? NULL : "it has not broken that rule";
 }
 
+/* How many of what is due to a session at QoS 0 a record of a loss could mean, where it names that message. */
+static uint32_t count_alike(const struct world *w, const struct session *s, const struct record *record)
+{
+    uint32_t count = 0;
+    for (uint32_t i = s->queue.head; i != 0; i = w->deliveries[i].next) {
+        count += w->deliveries[i].qos == 0 && oracle_names(w, w->deliveries[i].message, record);
+    }
+    for (uint32_t r = s->replays; r != 0; r = w->replays[r].next) {
+        count += w->replays[r].qos == 0 && oracle_names(w, w->replays[r].message, record);
+    }
+    return count;
+}
+
+/* All messages that may be lost with a session, as far as is known before its end. */
+static uint32_t count_undelivered(const struct world *w, const struct session *s)
+{
+    uint32_t count = s->queue.count;
+    for (uint32_t i = s->flight.head; i != 0; i = w->deliveries[i].next) {
+        count += w->deliveries[i].state != RELEASED;
+    }
+    for (uint32_t r = s->replays; r != 0; r = w->replays[r].next) {
+        count++;
+    }
+    return count;
+}
+
 /* Whether the records to come tell that a session which is cut off has got what is being published, and loses it with its
- * connection. */
+ * connection: more is lost than was due to it before. */
 static bool lost_behind(const struct world *w, uint32_t session)
 {
     const struct session *s = &w->sessions[session];
-    const struct message *m = &w->messages[w->publication.message];
-    for (uint32_t i = s->queue.head; i != 0; i = w->deliveries[i].next) {
-        const struct message *other = &w->messages[w->deliveries[i].message];
-        if (other->topic == m->topic && other->size == m->size) {
-            return false; /* a record cannot tell the two apart */
-        }
-    }
-    uint32_t undelivered = s->queue.count;
-    for (uint32_t i = s->flight.head; i != 0; i = w->deliveries[i].next) {
-        undelivered += w->deliveries[i].state != RELEASED;
-    }
+    uint32_t cuts = 0;
     for (uint32_t i = w->record_at + 1; i < w->record_count && w->records[i].event != MIDGE_LOG_WILL; i++) {
         const struct record *record = &w->records[i];
         if (record->id_size != s->id_size || memcmp(record->id, s->id, s->id_size) != 0) {
             continue;
         }
-        if (record->event == MIDGE_LOG_DROPPED && record->reason == MIDGE_QOS0_CUT && record->size == m->size &&
-            record->topic_size == w->topics.topic_size[m->topic] &&
-            memcmp(record->topic, w->topics.topic[m->topic], record->topic_size) == 0) {
+        if (record->event == MIDGE_LOG_DROPPED && record->reason == MIDGE_QOS0_CUT &&
+            oracle_names(w, w->publication.message, record) && ++cuts > count_alike(w, s, record)) {
             return true;
         }
-        if (record->event == MIDGE_LOG_SESSION_GONE && s->clean && s->replays == 0 && record->size > undelivered) {
+        if (record->event == MIDGE_LOG_SESSION_GONE && s->clean && record->size > count_undelivered(w, s)) {
             return true;
         }
     }
@@ -179,34 +211,71 @@ static bool lost_behind(const struct world *w, uint32_t session)
 static bool published_before(const struct world *w, uint32_t session)
 {
     const struct publication *p = &w->publication;
-    if (!p->active || p->qos[session] == 0xff || (w->current_active && w->links[w->current_link].login.session == session)) {
+    if (!p->active || p->qos[session] == 0xff) {
         return false;
     }
     return p->begun || lost_behind(w, session);
 }
 
-/* Likewise for one that is cut off as a subscriber when it has sent a packet itself. A PUBLISH is refused where that is for its
- * own sake, not where it is for that of a will behind it; any other packet was dealt with. */
-static bool dealt_with_before(const struct world *w, const struct link *link)
+/* A connection that is cut off as a subscriber is in the way of what others publish. What it has sent itself was dealt with
+ * before: the record of its end would name a PUBLISH of its own that is refused. */
+static void attribute(struct world *w, const struct link *link)
 {
-    const struct publication *p = &w->publication;
-    if (!w->current_active || w->current_link != link->index) {
+    if (w->current_active && w->current_link == link->index) {
+        oracle_packet_end(w);
+    } else if (published_before(w, link->login.session)) {
+        oracle_publish_end(w);
+    }
+}
+
+/* Whether this message, once it is published, would be due to the session, and the policy may be to cut it off. */
+static bool may_cut_off(const struct world *w, uint32_t message, uint32_t session)
+{
+    const struct message *m = &w->messages[message];
+    uint8_t granted = session_granted(w, session, m->topic);
+    return disconnects(w, granted < m->qos || granted == 0xff ? granted : m->qos) && oracle_may_read(w, session, m->topic) &&
+           oracle_may_write(w, m->publisher, m->topic);
+}
+
+static bool will_may_cut_off(const struct world *w, uint32_t session)
+{
+    for (size_t i = 0; i < w->will_count; i++) {
+        if (may_cut_off(w, w->wills[i].message, session)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the packet that the current call leaves behind is a PUBLISH that may cut the session off, and has to wait all the
+ * same. */
+static bool next_may_cut_off(const struct world *w, uint32_t session)
+{
+    const struct link *from = w->call_link != NOBODY ? &w->links[w->call_link] : NULL;
+    if (from == NULL || from->packet_begin == from->packet_end) {
         return false;
     }
-    if (w->current.type != PUBLISH) {
-        return true;
+    const struct packet *next = &from->packets[from->packet_begin];
+    return next->type == PUBLISH && next->reasons == 0 && may_cut_off(w, next->message, session);
+}
+
+/* Why a connection may not be cut off as a subscriber; NULL: it may. */
+static const char *check_slow_reader(const struct world *w, const struct link *link)
+{
+    if (link->state != LINK_ACCEPTED) {
+        return "it is not accepted";
     }
-    if (p->message != w->current.message) {
-        return false;
+    if (link->held && link->reply_begin < link->reply_end) {
+        return NULL; /* it does not take its replies, and goes on asking */
     }
-    if (!p->active) {
-        return true; /* the same will has cut off another before */
-    }
-    struct midge_metrics metrics;
-    midge_metrics(w->broker, &metrics);
-    bool identified = w->messages[p->message].qos == 2 && metrics.pools[MIDGE_POOL_QOS2_IDENTIFIERS].used > w->qos2_used;
     uint32_t session = link->login.session;
-    return p->qos[session] == 0xff || p->begun || identified || lost_behind(w, session);
+    const struct publication *p = &w->publication;
+    bool by_will = will_may_cut_off(w, session);
+    if (!by_will && !(p->active && disconnects(w, p->qos[session])) && !next_may_cut_off(w, session)) {
+        return "nothing is being published for the sake of which the policy would end it";
+    }
+    bool got = by_will && p->active && p->qos[session] != 0xff; /* perhaps */
+    return got || w->sessions[session].queue.count + w->sessions[session].flight.count > 0 ? NULL : "nothing waits for it";
 }
 
 void oracle_ended(struct world *w, const struct record *record)
@@ -218,16 +287,15 @@ void oracle_ended(struct world *w, const struct record *record)
     if (link->state == LINK_ENDED) {
         fail(w, "%s ended once and ends again (%s)", say_link(w, link), say_reason(record->reason));
     }
-    const char *wrong = check_reason(w, link, record->reason);
+    const char *wrong = check_reason(w, link, record);
+    if (record->reason == MIDGE_SLOW_READER && record->topic_size == 0) {
+        if (link->state == LINK_ACCEPTED) {
+            attribute(w, link);
+        }
+        wrong = check_slow_reader(w, link);
+    }
     if (wrong != NULL) {
         fail(w, "the broker ends %s (%s), but %s", say_link(w, link), say_reason(record->reason), wrong);
-    }
-    if (record->reason == MIDGE_SLOW_READER && link->state == LINK_ACCEPTED) {
-        if (published_before(w, link->login.session)) {
-            oracle_publish_end(w);
-        } else if (dealt_with_before(w, link)) {
-            oracle_packet_end(w);
-        }
     }
     TRACE(w, "  the broker ends %s (%s)", say_link(w, link), say_reason(record->reason));
     enum link_state before = link->state;

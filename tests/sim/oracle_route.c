@@ -156,9 +156,7 @@ bool oracle_will_denied(struct world *w, const struct record *record)
 {
     for (size_t i = 0; i < w->will_count; i++) {
         const struct message *m = &w->messages[w->wills[i].message];
-        if (m->size == record->size && w->topics.topic_size[m->topic] == record->topic_size &&
-            memcmp(w->topics.topic[m->topic], record->topic, record->topic_size) == 0 &&
-            !oracle_may_write(w, m->publisher, m->topic)) {
+        if (oracle_names(w, w->wills[i].message, record) && !oracle_may_write(w, m->publisher, m->topic)) {
             begin_will(w, i);
             return true;
         }
