@@ -76,7 +76,7 @@ struct midge_handle midge_connected(struct midge *b, uint8_t listener)
     }
     struct midge_handle handle = {0};
     if (c != NULL) {
-        handle = (struct midge_handle){.index = c->index, .generation = c->generation};
+        handle = c->handle;
     }
     settle(b);
     return handle;

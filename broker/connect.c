@@ -129,7 +129,7 @@ static enum midge_reason judge(struct midge *b, struct midge_connection *c, stru
     if (reason != MIDGE_NONE) {
         return reason;
     }
-    login->conn = (struct midge_handle){.index = c->index, .generation = c->generation};
+    login->conn = c->handle;
     login->listener = (uint8_t)c->listener;
     ask(b, c, login);
     if (c->verdict != MIDGE_ACCEPT) {

@@ -33,7 +33,7 @@ struct midge_connection *midge_connection_open(struct midge *b, uint8_t listener
 
 struct midge_connection *midge_connection_resolve(const struct midge *b, struct midge_handle handle)
 {
-    if (handle.index == 0 || handle.index > b->connections.touched) {
+    if (handle.index - 1u >= b->connections.touched) {
         return NULL;
     }
     struct midge_connection *c = midge_connection_at(b, handle.index);

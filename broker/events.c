@@ -21,23 +21,21 @@ void midge_output_due(struct midge *b, struct midge_connection *c)
 
 bool midge_event_take(struct midge *b, struct midge_event *event)
 {
-    while (b->events.head != 0) {
-        midge_index index = b->events.head;
-        struct midge_connection *c = midge_connection_at(b, index);
-        uint8_t due = c->events & (uint8_t)-c->events; /* the lowest bit */
-        c->events ^= due;
-        if (c->events == 0) {
+    uint8_t due = 0;
+    while (due == 0 && b->events.head != 0) {
+        struct midge_connection *c = midge_connection_at(b, b->events.head);
+        due = c->events;
+        uint8_t rest = due & (uint8_t)(due - 1); /* but for the lowest bit */
+        c->events = rest;
+        if (rest == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
             b->events.head = c->event_next;
             c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
-        if (due != 0) {
-            event->type = (enum midge_event_type)(due >> 1); /* of 1, 2 and 4 */
-            event->conn = (struct midge_handle){.index = index, .generation = c->generation};
-            return true;
-        }
+        event->type = (enum midge_event_type)((due ^ rest) >> 1); /* of 1, 2 and 4 */
+        event->conn = c->handle;
     }
-    return false;
+    return due != 0;
 }
 
 /* The silence after which a client is held for gone: 1.5 times the keep alive, [MQTT-3.1.2-24]. */

@@ -4,8 +4,7 @@ struct midge_log *midge_record(struct midge *b, enum midge_log_event event, enum
                                const struct midge_connection *c)
 {
     struct midge_log *record = midge_record_session(b, event, reason, c->session != 0 ? midge_session_of(b, c) : NULL);
-    record->conn.index = c->index;
-    record->conn.generation = c->generation;
+    record->conn = c->handle;
     return record;
 }
 

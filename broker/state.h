@@ -160,13 +160,18 @@ struct midge_connection {
         uint16_t listener;    /* before the client is accepted */
         uint16_t keepalive_s; /* afterwards */
     };
-    midge_index index; /* its own, in the pool */
+    union {
+        struct midge_handle handle;
+        struct {
+            midge_index index; /* its own, in the pool */
+            midge_index generation;
+        };
+    };
     midge_index session;
     midge_index assembly; /* the message being received */
     midge_index assembly_tail;
     midge_index will;
     midge_index suback; /* the codes of a SUBACK that does not fit a reply */
-    midge_index generation;
     midge_index timer;
     midge_index event_next;
     uint32_t last_input_ms;
