@@ -11,11 +11,14 @@
 /* Whether what a call made possible matters to anybody. */
 static bool somebody_waits(const struct midge *b)
 {
-    return b->waiting != 0 || b->starved.head != 0;
+    return (b->waiting | b->starved.head) != 0;
 }
 
-static void settle_all(struct midge *b)
+static void settle_all(struct midge *b, const struct midge_connection *progress)
 {
+    if (progress != NULL) {
+        midge_wake_for_room(b, progress);
+    }
     /* What one will leaves over may be enough for the next; each is tried once. */
     midge_index tries = b->connections.used;
     do {
@@ -26,26 +29,21 @@ static void settle_all(struct midge *b)
     midge_output_feed_starved(b);
 }
 
-/* What any call may have made possible: wills that are due, connections that need not wait any longer. */
-static void settle(struct midge *b)
+/* What a call may have made possible: wills that are due, connections that need not wait any longer. `progress` is the
+ * connection whose queue it may have made shorter, NULL for none. */
+static inline void settle(struct midge *b, const struct midge_connection *progress)
 {
     if (somebody_waits(b)) {
-        settle_all(b);
+        settle_all(b, progress);
     }
 }
 
-/* What this connection's progress may have made possible for others. */
-static void settle_connection(struct midge *b, struct midge_connection *c)
+/* Replies are with the transport, for which its own input may have waited. */
+static void replies_taken(struct midge *b, struct midge_connection *c)
 {
-    if (c->wait_kind == MIDGE_WAIT_REPLIES) {
-        bool room = midge_wait_of(b, c)->object == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
-        if (room) {
-            midge_wake(b, c);
-        }
-    }
-    if (somebody_waits(b)) {
-        midge_wake_for_room(b, c);
-        settle_all(b);
+    bool room = midge_wait_of(b, c)->object == 0 ? c->replies_count <= b->config.limits.replies / 2 : c->suback == 0;
+    if (room) {
+        midge_wake(b, c);
     }
 }
 
@@ -78,7 +76,7 @@ struct midge_handle midge_connected(struct midge *b, uint8_t listener)
     if (c != NULL) {
         handle = c->handle;
     }
-    settle(b);
+    settle(b, NULL);
     return handle;
 }
 
@@ -94,7 +92,7 @@ size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *b
     c->last_input_ms = midge_now(b);
     size_t used = midge_input(b, c, bytes, size);
     b->metrics.bytes_received += (midge_counter)used;
-    settle_connection(b, c);
+    settle(b, c);
     return used;
 }
 
@@ -118,7 +116,10 @@ bool midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
     if (c->state == MIDGE_CLOSING && c->replies_count == 0) {
         midge_connection_close(b, c);
     }
-    settle_connection(b, c);
+    if (c->wait_kind == MIDGE_WAIT_REPLIES) {
+        replies_taken(b, c);
+    }
+    settle(b, c);
     return more;
 }
 
@@ -130,7 +131,7 @@ void midge_disconnected(struct midge *b, struct midge_handle conn)
     }
     midge_connection_end(b, c, MIDGE_CONNECTION_LOST);
     midge_connection_release(b, c);
-    settle(b);
+    settle(b, NULL);
 }
 
 void midge_authenticated(struct midge *b, struct midge_handle conn, enum midge_verdict verdict, uint32_t who)
@@ -151,7 +152,7 @@ void midge_authenticated(struct midge *b, struct midge_handle conn, enum midge_v
 bool midge_publish(struct midge *b, struct midge_view topic, struct midge_view payload, uint8_t qos, bool retain)
 {
     bool kept = midge_publishing_internal(b, topic, payload, qos, retain);
-    settle(b);
+    settle(b, NULL);
     return kept;
 }
 
@@ -263,7 +264,7 @@ uint64_t midge_advance(struct midge *b, uint64_t now_ms)
         timer_fired(b, midge_connection_at(b, midge_timers_first(&b->timers)));
     }
     uint64_t expiry = midge_session_expire(b);
-    settle(b);
+    settle(b, NULL);
     uint64_t timer = next_timer(b);
     b->next_ms = timer < expiry ? timer : expiry;
     return b->next_ms == UINT64_MAX ? UINT64_MAX : b->next_ms + b->late_ms;
