@@ -54,13 +54,16 @@ midge_index midge_store_block(const struct midge_store *store, midge_index block
 void midge_store_copy(const struct midge_store *store, midge_index block, uint32_t offset, uint8_t *to, uint32_t size)
 {
     uint32_t at = offset_in_block(store, offset);
-    while (size > 0) {
+    for (;;) {
         uint32_t part = midge_min(size, store->blocks.entry_size - at);
         memcpy(to, block_at(store, block) + at, part);
+        size -= part;
+        if (size == 0) {
+            return;
+        }
+        to += part;
         block = *block_next(store, block);
         at = sizeof(midge_index);
-        to += part;
-        size -= part;
     }
 }
 
