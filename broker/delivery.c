@@ -22,7 +22,7 @@ static midge_index take(const struct midge *b, struct midge_list *list, midge_in
     return delivery;
 }
 
-static void release_message(struct midge *b, struct midge_session *s, struct midge_delivery *d)
+static void release_message(struct midge *b, struct midge_session *s, const struct midge_delivery *d)
 {
     if (d->message == 0) {
         return;
@@ -31,17 +31,16 @@ static void release_message(struct midge *b, struct midge_session *s, struct mid
         s->charged_bytes -= midge_message_charge(midge_message_at(&b->store, d->message));
     }
     midge_store_release(&b->store, d->message);
-    d->message = 0;
 }
 
 /* Gives an unlinked delivery back. */
 static void free_delivery(struct midge *b, struct midge_session *s, midge_index delivery)
 {
-    struct midge_delivery *d = midge_delivery_at(b, delivery);
-    release_message(b, s, d);
+    const struct midge_delivery *d = midge_delivery_at(b, delivery);
     if ((d->flags & MIDGE_DELIVERY_CHARGED) != 0) {
         s->charged_entries--;
     }
+    release_message(b, s, d);
     midge_pool_give(&b->deliveries, delivery);
 }
 
@@ -279,7 +278,9 @@ bool midge_window_add_retained(struct midge *b, struct midge_session *s, midge_i
 
 void midge_window_sent(struct midge *b, struct midge_session *s, midge_index delivery)
 {
-    if ((midge_delivery_at(b, delivery)->flags & MIDGE_DELIVERY_QOS) != 0) {
+    struct midge_delivery *d = midge_delivery_at(b, delivery);
+    if ((d->flags & MIDGE_DELIVERY_QOS) != 0) {
+        d->flags |= MIDGE_DELIVERY_STARTED;
         s->sent = delivery;
     } else {
         free_delivery(b, s, take(b, &s->window, s->sent));
@@ -303,6 +304,7 @@ enum midge_ack midge_window_acknowledge(struct midge *b, struct midge_session *s
     bool released = (d->flags & MIDGE_DELIVERY_RELEASED) != 0;
     if (type == MIDGE_PACKET_PUBREC && qos == 2) {
         release_message(b, s, d);
+        d->message = 0;
         d->flags |= MIDGE_DELIVERY_RELEASED;
         return MIDGE_ACK_DONE;
     }

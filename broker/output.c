@@ -26,16 +26,6 @@ static uint32_t cut_of(const struct midge_delivery *d, const struct midge_messag
     return (d->flags & MIDGE_DELIVERY_QOS) == 0 ? m->framing - 2u : 0;
 }
 
-/* What follows the fixed header. */
-static uint32_t remaining_of(const struct midge *b, const struct midge_delivery *d)
-{
-    if (d->message == 0) {
-        return 2;
-    }
-    const struct midge_message *m = midge_message_at(&b->store, d->message);
-    return m->size - cut_of(d, m);
-}
-
 /* The offset in the stored body of the byte at `offset` of the packet, of its first byte for one in the header. */
 static uint32_t body_offset(const struct midge_delivery *d, const struct midge_message *m, uint32_t head_size, uint32_t offset)
 {
@@ -51,45 +41,53 @@ static void put(uint8_t *to, uint32_t size, uint32_t at, uint8_t byte)
     }
 }
 
-/* Encodes a delivery from `offset` on, reading from `block`, which holds that byte. Returns the number of bytes. */
-static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint32_t offset, midge_index block, uint8_t *to,
-                       uint32_t room)
+/* Encodes a delivery, the rest of it where it was begun: then `begun` is the connection, else NULL. There is room for a fixed
+ * header, at least. Returns the number of bytes. */
+static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint8_t *to, uint32_t room,
+                       const struct midge_connection *begun)
 {
-    uint8_t head[MIDGE_HEADER_SIZE_MAX];
-    uint32_t remaining = remaining_of(b, d);
-    uint32_t head_size = midge_header_encode(head, first_byte(d), remaining);
-    uint32_t size = midge_min(head_size + remaining - offset, room);
-    uint32_t id_at = head_size - offset; /* seen from `to`; what lies before that is beyond any size */
-    uint32_t at = 0;
-    if (offset < head_size) {
-        at = midge_min(id_at, size);
-        memcpy(to, head + offset, at);
+    if (d->message == 0) {
+        uint32_t offset = begun != NULL ? begun->output_offset : 0;
+        to[0] = first_byte(d);
+        to[1] = 2;
+        midge_put_u16(to + 2, d->packet_id);
+        memmove(to, to + offset, 4 - offset);
+        return 4 - offset;
     }
-    if (d->message != 0 && at < size) {
-        const struct midge_message *m = midge_message_at(&b->store, d->message);
-        uint32_t from = body_offset(d, m, head_size, offset + at);
-        uint32_t cut = cut_of(d, m);
-        id_at += 2u + m->topic_size;
-        if (cut != 0 && at < id_at && id_at < size) {
-            midge_store_copy(&b->store, block, from, to + at, id_at - at);
-            uint32_t behind = from + (id_at - at) + cut;
-            block = midge_store_block(&b->store, block, from, behind);
-            from = behind;
-            at = id_at;
-        }
-        midge_store_copy(&b->store, block, from, to + at, size - at);
+    const struct midge_message *m = midge_message_at(&b->store, d->message);
+    uint32_t cut = cut_of(d, m);
+    uint32_t remaining = m->size - cut;
+    uint32_t id_at = 2u + m->topic_size;
+    midge_index block = d->message;
+    uint32_t from = 0;
+    uint32_t at = midge_header_encode(to, first_byte(d), remaining);
+    uint32_t size = at + remaining;
+    id_at += at;
+    if (begun != NULL) {
+        uint32_t offset = begun->output_offset;
+        from = body_offset(d, m, at, offset);
+        size -= offset;
+        id_at -= offset; /* what lies before `to` is beyond any size now */
+        offset = midge_min(offset, at);
+        at -= offset;
+        memmove(to, to + offset, at);
+        block = begun->output_block;
     }
-    if (d->packet_id != 0) {
-        put(to, size, id_at, (uint8_t)(d->packet_id >> 8));
-        put(to, size, id_at + 1, (uint8_t)d->packet_id);
+    size = midge_min(size, room);
+    if (cut != 0 && at < id_at && id_at < size) {
+        midge_store_copy(&b->store, block, from, to + at, id_at - at);
+        uint32_t behind = from + (id_at - at) + cut;
+        block = midge_store_block(&b->store, block, from, behind);
+        from = behind;
+        at = id_at;
+    }
+    midge_store_copy(&b->store, block, from, to + at, size - at);
+    uint16_t packet_id = d->packet_id;
+    if (packet_id != 0) {
+        put(to, size, id_at, (uint8_t)(packet_id >> 8));
+        put(to, size, id_at + 1, (uint8_t)packet_id);
     }
     return size;
-}
-
-/* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */
-static bool delivery_begun(const struct midge_connection *c)
-{
-    return c->session != 0 && c->output_offset > 0 && !c->output_reply;
 }
 
 /* Remembers a session whose retained messages find no delivery, to go on when one is free. */
@@ -118,9 +116,9 @@ void midge_output_feed_starved(struct midge *b)
 }
 
 /* Brings the next message into the window: retained ones and live ones in turn (rule 10). Returns 0 where there is none. */
-static midge_index admit_next(struct midge *b, struct midge_connection *c, uint32_t unsent, uint32_t *steps)
+static midge_index admit_next(struct midge *b, struct midge_connection *c, struct midge_session *s, uint32_t unsent,
+                              uint32_t *steps)
 {
-    struct midge_session *s = midge_session_of(b, c);
     /* Retained messages are not charged, so a reader that is slow must not gather deliveries for them. */
     if (s->replay_last == 0 || unsent >= midge_min(REPLAY_UNSENT, b->deliveries.capacity / 16u + 1u)) {
         return midge_window_admit(b, s);
@@ -147,23 +145,40 @@ static midge_index admit_next(struct midge *b, struct midge_connection *c, uint3
     return live;
 }
 
-/* Encodes what is in the window, from `next` on, and what comes into it, as long as there is room. Returns where that ends. */
-static uint8_t *encode_deliveries(struct midge *b, struct midge_connection *c, midge_index next, uint8_t *to,
-                                  const uint8_t *end)
+/* Whether a part of the first unsent delivery is with the transport: nothing else may go in between. */
+static bool delivery_begun(const struct midge_connection *c)
 {
+    return c->output_offset > 0 && !c->output_reply;
+}
+
+/* Encodes for an accepted client: what was begun, the replies, the rest of the window and what comes into it, as long as there
+ * is room for more than a fixed header. Returns the number of bytes. */
+static uint32_t encode_all(struct midge *b, struct midge_connection *c, uint8_t *to, uint32_t size)
+{
+    struct midge_session *s = midge_session_of(b, c);
+    midge_index next = midge_window_unsent(b, s);
+    const uint8_t *end = to + size;
+    if (delivery_begun(c)) {
+        const struct midge_delivery *d = midge_delivery_at(b, next);
+        to += encode(b, d, to, size, c);
+        next = d->next;
+    }
+    if (c->replies_count > 0) {
+        to += midge_replies_encode(b, c, to, (uint32_t)(end - to));
+    }
     uint32_t steps = REPLAY_STEPS;
-    for (uint32_t unsent = 0; to < end; unsent++) {
+    for (uint32_t unsent = 0; end - to >= MIDGE_HEADER_SIZE_MAX; unsent++) {
         if (next == 0) {
-            next = admit_next(b, c, unsent, &steps);
+            next = admit_next(b, c, s, unsent, &steps);
         }
         if (next == 0) {
             break;
         }
         const struct midge_delivery *d = midge_delivery_at(b, next);
-        to += encode(b, d, 0, d->message, to, (uint32_t)(end - to));
+        to += encode(b, d, to, (uint32_t)(end - to), NULL);
         next = d->next;
     }
-    return to;
+    return size - (uint32_t)(end - to);
 }
 
 /* Nothing is due: what becomes due from now on raises an event, unless one is on its way. */
@@ -176,33 +191,23 @@ static void arm(struct midge_connection *c)
 
 uint32_t midge_output_encode(struct midge *b, struct midge_connection *c, uint8_t *buffer, uint32_t size)
 {
-    uint8_t *to = buffer;
-    const uint8_t *end = buffer + size;
-    midge_index next = c->session == 0 ? 0 : midge_window_unsent(b, midge_session_of(b, c));
-    if (delivery_begun(c)) {
-        const struct midge_delivery *d = midge_delivery_at(b, next);
-        to += encode(b, d, c->output_offset, c->output_block, to, size);
-        next = d->next;
-    }
-    to += midge_replies_encode(b, c, to, (uint32_t)(end - to));
-    if (c->session != 0) {
-        to = encode_deliveries(b, c, next, to, end);
-    }
-    if (to == buffer) {
+    uint32_t done = c->session != 0 ? encode_all(b, c, buffer, size) : midge_replies_encode(b, c, buffer, size);
+    if (done == 0) {
         arm(c);
         /* It may have had its turn for nothing: what it leaves is for the next. */
         midge_output_feed_starved(b);
     }
-    return (uint32_t)(to - buffer);
+    return done;
 }
 
 /* Counts a packet that is with the transport as a whole. */
-static void count_sent(struct midge *b, const struct midge_connection *c, const struct midge_delivery *d, uint32_t size)
+static void count_sent(struct midge *b, const struct midge_connection *c, const struct midge_delivery *d,
+                       const struct midge_message *m, uint32_t size)
 {
     b->metrics.packets_sent++;
     if (d->message != 0) {
         b->metrics.publish_sent++;
-        b->metrics.publish_bytes_sent += midge_message_payload_size(midge_message_at(&b->store, d->message));
+        b->metrics.publish_bytes_sent += midge_message_payload_size(m);
     }
     if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
         struct midge_log *record = midge_record(b, MIDGE_LOG_SENT, MIDGE_NONE, c);
@@ -223,23 +228,25 @@ static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, ui
     midge_index delivery = midge_window_unsent(b, s);
     MIDGE_ASSERT(delivery != 0);
     struct midge_delivery *d = midge_delivery_at(b, delivery);
-    d->flags |= MIDGE_DELIVERY_STARTED;
-    uint32_t remaining = remaining_of(b, d);
+    const struct midge_message *m = midge_message_at(&b->store, d->message); /* of a released one nothing */
+    uint32_t remaining = d->message != 0 ? m->size - cut_of(d, m) : 2;
     uint32_t head_size = midge_header_size(remaining);
-    uint32_t left = head_size + remaining - c->output_offset;
-    if (sent >= left) {
-        count_sent(b, c, d, head_size + remaining);
+    uint32_t size = head_size + remaining;
+    uint32_t offset = c->output_offset;
+    sent += offset;
+    if (sent >= size) {
+        count_sent(b, c, d, m, size);
         c->output_offset = 0;
         midge_window_sent(b, s, delivery);
-        return sent - left;
+        return sent - size;
     }
+    d->flags |= MIDGE_DELIVERY_STARTED;
+    c->output_offset = sent;
     if (d->message != 0) {
-        const struct midge_message *m = midge_message_at(&b->store, d->message);
-        midge_index block = c->output_offset == 0 ? d->message : c->output_block;
-        c->output_block = midge_store_block(&b->store, block, body_offset(d, m, head_size, c->output_offset),
-                                            body_offset(d, m, head_size, c->output_offset + sent));
+        midge_index block = offset == 0 ? d->message : c->output_block;
+        c->output_block =
+            midge_store_block(&b->store, block, body_offset(d, m, head_size, offset), body_offset(d, m, head_size, sent));
     }
-    c->output_offset += sent;
     return 0;
 }
 
@@ -249,9 +256,12 @@ static bool is_due(const struct midge *b, const struct midge_connection *c)
     if (c->replies_count > 0) {
         return true;
     }
+    if (c->session == 0) {
+        return false;
+    }
     const struct midge_session *s = midge_session_of(b, c);
-    return c->session != 0 && ((s->queue_qos0.head | s->replay_last | midge_window_unsent(b, s)) != 0 ||
-                               (s->queue.head != 0 && midge_window_open(b, s)));
+    return s->window.tail != s->sent || (s->queue_qos0.head | s->replay_last) != 0 ||
+           (s->queue.head != 0 && midge_window_open(b, s));
 }
 
 bool midge_output_consume(struct midge *b, struct midge_connection *c, uint32_t sent)
@@ -259,13 +269,10 @@ bool midge_output_consume(struct midge *b, struct midge_connection *c, uint32_t 
     b->metrics.bytes_sent += sent;
     if (sent > 0) {
         c->progress_ms = midge_now(b);
-        if (delivery_begun(c)) {
-            sent = consume_delivery(b, c, sent);
-        }
-        sent = midge_replies_done(b, c, sent);
     }
     while (sent > 0) {
-        sent = consume_delivery(b, c, sent);
+        bool reply = c->replies_count > 0 && (c->session == 0 || !delivery_begun(c));
+        sent = reply ? midge_reply_consume(b, c, sent) : consume_delivery(b, c, sent);
     }
     bool due = is_due(b, c);
     if (!due) {

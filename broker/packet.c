@@ -55,11 +55,11 @@ uint32_t midge_header_encode(uint8_t *to, uint8_t first, uint32_t remaining)
 {
     uint32_t size = 0;
     to[size++] = first;
-    do {
-        uint8_t more = remaining > 0x7f ? 0x80 : 0;
-        to[size++] = (uint8_t)((remaining & 0x7f) | more);
+    while (remaining > 0x7f) {
+        to[size++] = (uint8_t)(remaining | 0x80);
         remaining >>= 7;
-    } while (remaining > 0);
+    }
+    to[size++] = (uint8_t)remaining;
     return size;
 }
 

@@ -162,20 +162,17 @@ static void packet_done(struct midge *b, struct midge_connection *c, struct midg
     c->replies_first = (uint8_t)(c->replies_count == 0 ? 0 : (c->replies_first + 1u) % b->config.limits.replies);
 }
 
-uint32_t midge_replies_done(struct midge *b, struct midge_connection *c, uint32_t sent)
+uint32_t midge_reply_consume(struct midge *b, struct midge_connection *c, uint32_t sent)
 {
-    while (sent > 0 && c->replies_count > 0) {
-        struct midge_reply *reply = slot(b, c, 0);
-        struct packet packet;
-        write_packet(b, c, reply, &packet);
-        uint32_t left = packet.size - (c->output_reply ? c->output_offset : 0);
-        if (sent < left) {
-            c->output_offset = packet.size - left + sent;
-            c->output_reply = true;
-            return 0;
-        }
-        sent -= left;
-        packet_done(b, c, reply, &packet);
+    struct midge_reply *reply = slot(b, c, 0);
+    struct packet packet;
+    write_packet(b, c, reply, &packet);
+    sent += c->output_reply ? c->output_offset : 0;
+    if (sent < packet.size) {
+        c->output_offset = sent;
+        c->output_reply = true;
+        return 0;
     }
-    return sent;
+    packet_done(b, c, reply, &packet);
+    return sent - packet.size;
 }

@@ -32,7 +32,8 @@ void midge_replies_clear(struct midge *b, struct midge_connection *c);
 /* Encodes replies into a buffer, as far as they fit, cutting the last. Returns the number of bytes. */
 uint32_t midge_replies_encode(const struct midge *b, const struct midge_connection *c, uint8_t *buffer, uint32_t size);
 
-/* That many bytes are with the transport. Returns how many of them were not of replies. */
-uint32_t midge_replies_done(struct midge *b, struct midge_connection *c, uint32_t sent);
+/* That many bytes are with the transport, the first of them of the first reply's packet, which is there. Returns how many were
+ * of what follows that packet. */
+uint32_t midge_reply_consume(struct midge *b, struct midge_connection *c, uint32_t sent);
 
 #endif

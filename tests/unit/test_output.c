@@ -117,7 +117,8 @@ static void buffers_and_sends_of_every_size(void **state)
     }
 }
 
-/* A byte at a time, with the look at the next ones repeated: encoding consumes nothing. */
+/* A byte at a time, with the look at the next ones repeated: encoding consumes nothing, and leaves no more room than a fixed
+ * header may need. */
 static void looking_changes_nothing(void **state)
 {
     (void)state;
@@ -130,7 +131,7 @@ static void looking_changes_nothing(void **state)
         uint8_t buffer[64];
         for (uint32_t room = 16; room <= sizeof(buffer); room += 24) {
             uint32_t got = midge_output_encode(w.b, midge_connection_at(w.b, w.to.index), buffer, room);
-            assert_int_equal(got, midge_min(room, size - at));
+            assert_in_range(got, midge_min(room - MIDGE_HEADER_SIZE_MAX + 1, size - at), midge_min(room, size - at));
             assert_memory_equal(buffer, expected + at, got);
         }
         assert_int_equal(midge_audit(w.b), 0);
