@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* The definition: a polynomial over words, the last of which holds the size and the bytes that are left, evaluated modulo
- * 2^31 - 1 in numbers below 2^32, and spread by an odd factor. */
+ * 2^31 - 1 in numbers below 2^32, and spread by an odd factor. 2^32 is 2 then. */
 static uint32_t oracle_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes, uint32_t size)
 {
     const uint64_t modulus = UINT64_C(1) << 31;
@@ -29,8 +29,11 @@ static uint32_t oracle_hash(uint64_t seed, uint32_t tweak, const uint8_t *bytes,
                 word = (word << 8 | padded[k]) & 0xffffffff;
             }
         }
-        uint64_t product = hash * key + word;
-        hash = product % modulus + product / modulus;
+        uint64_t product = hash * key;
+        hash = product % modulus + product / modulus + word;
+        if (hash > UINT32_MAX) {
+            hash = hash % (2 * modulus) + 2;
+        }
         assert_true(hash <= UINT32_MAX);
     }
     return (uint32_t)(hash * factor);
