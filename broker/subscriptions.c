@@ -119,26 +119,29 @@ void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct
     midge_index node = 0;
     uint32_t offset = 0; /* of the level that a child of the node would have */
     uint32_t depth = 0;  /* of the stack: children + are left there for later */
+    /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
+    bool wild = topic.bytes[0] != '$';
     for (;;) {
         const struct midge_filter_node *n = node_at(subscriptions, node);
-        /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
-        bool wild = node != 0 || topic.bytes[0] != '$';
         if (n->multi != 0 && wild) {
             found(context, n->multi);
         }
-        midge_index child = 0;
         if (offset <= topic.size) {
+            const uint8_t *level = topic.bytes + offset;
             uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
-            child = midge_tree_find(&subscriptions->tree, node, topic.bytes + offset, size);
             offset += size + 1;
             if (n->plus != 0 && wild) {
                 MIDGE_ASSERT(depth <= subscriptions->levels_max);
                 subscriptions->stack[depth++] = (struct midge_walk){.node = n->plus, .offset = offset};
             }
-        } else if (n->exact != 0) {
-            found(context, n->exact);
+            node = midge_tree_find(&subscriptions->tree, node, level, size);
+        } else {
+            if (n->exact != 0) {
+                found(context, n->exact);
+            }
+            node = 0;
         }
-        node = child;
+        wild = true;
         if (node == 0) {
             if (depth == 0) {
                 return;
