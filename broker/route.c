@@ -125,17 +125,12 @@ static enum midge_routed judge_full(struct midge *b, struct midge_publication *p
     return MIDGE_ROUTED;
 }
 
-/* Whether the message may wait, and others were first to wait for the same. */
-static bool others_wait(const struct midge *b, const struct midge_publication *p, enum midge_wait_kind kind, midge_index object)
-{
-    return p->may_wait && b->waiting > 0 && midge_wait_others(b, p->publisher, kind, object);
-}
-
 /* Whether a subscriber with room has to be waited for, since others were first to do so. */
 static bool must_queue_up(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
 {
     midge_index connection = s->connection;
-    return connection != 0 && others_wait(b, p, MIDGE_WAIT_SUBSCRIBER, connection) && midge_waitable(b, s, p->publisher);
+    return b->waiting > 0 && p->may_wait && connection != 0 &&
+           midge_wait_others(b, p->publisher, MIDGE_WAIT_SUBSCRIBER, connection) && midge_waitable(b, s, p->publisher);
 }
 
 static bool queue_has_room(const struct midge *b, const struct midge_publication *p, const struct midge_session *s)
@@ -169,7 +164,7 @@ static enum midge_routed judge_targets(struct midge *b, struct midge_publication
 static bool must_wait(const struct midge *b, struct midge_publication *p, enum midge_wait_kind kind, uint32_t need,
                       uint32_t available, uint32_t capacity)
 {
-    if (need == 0 || !p->may_wait || need > capacity || (need <= available && !others_wait(b, p, kind, 0))) {
+    if (need == 0 || !p->may_wait || need > capacity || (need <= available && !midge_wait_others(b, p->publisher, kind, 0))) {
         return false;
     }
     p->problem.kind = kind;
@@ -260,13 +255,8 @@ static midge_index make_message(struct midge *b, const struct midge_publication 
     if (p->blocks == 0) {
         return 0;
     }
-    midge_index message = midge_store_begin(&b->store);
-    midge_index tail = message;
-    for (uint32_t i = 0; i < p->part_count; i++) {
-        midge_store_append(&b->store, message, &tail, p->parts[i].bytes, p->parts[i].size);
-    }
-    midge_store_publish(&b->store, message, (uint16_t)p->publish.topic.size, midge_message_flags(p->publish.qos));
-    return message;
+    return midge_store_make(&b->store, p->parts, p->part_count, (uint16_t)p->publish.topic.size,
+                            midge_message_flags(p->publish.qos));
 }
 
 /* Whether the retained messages may take one more: rule 4, room for one packet stays. */

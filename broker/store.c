@@ -132,6 +132,26 @@ void midge_store_publish(struct midge_store *store, midge_index message, uint16_
     store->bytes += midge_message_charge(m);
 }
 
+midge_index midge_store_make(struct midge_store *store, const struct midge_view *parts, uint32_t count, uint16_t topic_size,
+                             uint8_t flags)
+{
+    midge_index message = midge_store_begin(store);
+    midge_index tail = message;
+    struct midge_message *m = midge_message_at(store, message);
+    uint32_t i = 0;
+    if (parts->size <= store->blocks.entry_size - sizeof(*m)) {
+        /* Most often that is the whole body. */
+        memcpy(m + 1, parts->bytes, parts->size);
+        m->size = parts->size;
+        i = 1;
+    }
+    for (; i < count; i++) {
+        midge_store_append(store, message, &tail, parts[i].bytes, parts[i].size);
+    }
+    midge_store_publish(store, message, topic_size, flags);
+    return message;
+}
+
 void midge_store_release(struct midge_store *store, midge_index message)
 {
     struct midge_message *m = midge_message_at(store, message);

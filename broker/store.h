@@ -74,6 +74,11 @@ void midge_store_truncate(struct midge_store *store, midge_index message, uint32
 /* Counts a message as published and notes the size of its topic; once. */
 void midge_store_publish(struct midge_store *store, midge_index message, uint16_t topic_size, uint8_t flags);
 
+/* Makes and publishes a message whose body consists of at least one part, with one reference. The caller made sure of the
+ * blocks. */
+midge_index midge_store_make(struct midge_store *store, const struct midge_view *parts, uint32_t count, uint16_t topic_size,
+                             uint8_t flags);
+
 static inline void midge_store_keep(struct midge_store *store, midge_index message)
 {
     midge_message_at(store, message)->references++;

@@ -107,6 +107,32 @@ static void bodies_at_every_split(void **state)
     }
 }
 
+static void messages_made_of_parts(void **state)
+{
+    (void)state;
+    uint8_t body[BODY_MAX];
+    unit_fill(body, sizeof(body), 9);
+    struct fixture f;
+    begin(&f, BLOCKS, 64);
+    for (uint32_t size = 2; size <= BODY_MAX; size++) {
+        for (uint32_t split = 0; split <= size; split++) {
+            const struct midge_view parts[] = {{body, split}, {body + split, size - split}};
+            midge_index message = midge_store_make(&f.store, parts, split == size ? 1 : 2, 1, 0);
+            const struct midge_message *m = midge_message_at(&f.store, message);
+            assert_int_equal(m->references, 1);
+            assert_int_equal(m->size, size);
+            assert_int_equal(m->topic_size, 1);
+            assert_int_equal(m->flags, MIDGE_MESSAGE_PUBLISHED);
+            assert_int_equal(f.store.messages, 1);
+            assert_int_equal(f.store.bytes, size - 2);
+            assert_int_equal(f.store.blocks.used, blocks_of(&f, size));
+            assert_body(&f, message, body, size);
+            midge_store_release(&f.store, message);
+        }
+    }
+    finish(&f);
+}
+
 static void bodies_byte_by_byte(void **state)
 {
     (void)state;
@@ -384,15 +410,11 @@ static void random_operations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_and_room_agree),
-        cmocka_unit_test(bodies_at_every_split),
-        cmocka_unit_test(bodies_byte_by_byte),
-        cmocka_unit_test(readers_at_every_offset),
-        cmocka_unit_test(readers_resume_from_every_block),
-        cmocka_unit_test(strings_in_one_piece),
-        cmocka_unit_test(a_truncated_body_keeps_its_front),
-        cmocka_unit_test(appending_from_a_reader),
-        cmocka_unit_test(references_and_counts),
+        cmocka_unit_test(blocks_and_room_agree),   cmocka_unit_test(bodies_at_every_split),
+        cmocka_unit_test(messages_made_of_parts),  cmocka_unit_test(bodies_byte_by_byte),
+        cmocka_unit_test(readers_at_every_offset), cmocka_unit_test(readers_resume_from_every_block),
+        cmocka_unit_test(strings_in_one_piece),    cmocka_unit_test(a_truncated_body_keeps_its_front),
+        cmocka_unit_test(appending_from_a_reader), cmocka_unit_test(references_and_counts),
         cmocka_unit_test(random_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
