@@ -8,6 +8,17 @@ struct midge_names {
     struct midge_pool chunks; /* of more bytes than an index has, a multiple of it */
 };
 
+/* Bytes that a chunk holds, and where they are. */
+static inline uint32_t midge_names_room(const struct midge_names *names)
+{
+    return names->chunks.entry_size - (uint32_t)sizeof(midge_index);
+}
+
+static inline uint8_t *midge_names_bytes(const struct midge_names *names, midge_index chunk)
+{
+    return (uint8_t *)midge_pool_at(&names->chunks, chunk) + sizeof(midge_index);
+}
+
 /* Number of chunks that a string of `size` bytes takes; 0 for an empty one. */
 uint32_t midge_names_chunks(const struct midge_names *names, uint32_t size);
 
