@@ -37,23 +37,21 @@ static enum midge_handled end_for_name(struct midge *b, struct midge_connection 
 static enum midge_handled publish_route(struct midge *b, struct midge_connection *c, struct midge_publication *publication)
 {
     const struct midge_route_problem *problem = &publication->problem;
-    switch (midge_publishing_route(b, publication)) {
-    case MIDGE_ROUTE_WAIT:
-        return stall(b, c, problem->kind, problem->object);
-    case MIDGE_ROUTE_REFUSED: {
-        struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, problem->reason, c);
-        record->topic = publication->publish.topic;
-        record->size = publication->publish.payload_size;
-        return midge_connection_end_recorded(b, c);
-    }
-    default:
+    enum midge_routed routed = midge_publishing_route(b, publication);
+    if (routed == MIDGE_ROUTED) {
         return MIDGE_HANDLED;
     }
+    if (routed == MIDGE_ROUTE_WAIT) {
+        return stall(b, c, problem->kind, problem->object);
+    }
+    struct midge_log *record = midge_record(b, MIDGE_LOG_DISCONNECTED, problem->reason, c);
+    record->topic = publication->publish.topic;
+    record->size = publication->publish.payload_size;
+    return midge_connection_end_recorded(b, c);
 }
 
 enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
-    const struct midge_view body = {.bytes = packet->body.run, .size = packet->body.size};
     struct midge_publication *publication = &packet->publication;
     struct midge_publish *publish = &publication->publish;
     enum midge_reason reason =
@@ -78,9 +76,9 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
             midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(publish->qos));
         }
         publication->message = packet->stored;
-        publication->parts = &body;
+        publication->parts = &packet->whole;
         publication->part_count = 1;
-        publication->body_size = body.size;
+        publication->body_size = packet->whole.size;
         publication->may_wait = !midge_wait_expired(b, c);
         publication->may_refuse = true;
         publication->publisher = c;

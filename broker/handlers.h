@@ -8,8 +8,9 @@
 
 /* One whole packet, whose first byte and length were checked. A stalled one is decoded anew. */
 struct midge_incoming {
+    struct midge_view whole; /* the body: where it lies in one piece, and its size */
+    midge_index stored;      /* the message that is the body; 0 where it lies in the input */
     struct midge_reader body;
-    midge_index stored; /* the message that is the body; 0 where it lies in the input */
     /* Its first byte. Unless it is a PUBLISH: its packet identifier where one is there, which was checked; and what the handler
      * found in it: the level of a CONNECT as a code. */
     struct midge_traced traced;

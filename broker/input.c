@@ -125,6 +125,8 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
     }
     b->scratch.used = 0;
     struct midge_incoming packet;
+    packet.whole.bytes = bytes;
+    packet.whole.size = header.remaining;
     packet.stored = c->assembly;
     packet.traced.first = header.first;
     if (c->assembly == 0) {
@@ -141,9 +143,9 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
         if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
             trace(b, c, &packet, header.size + header.remaining);
         }
-        c->header_size = 0;
         midge_wait_done(b, c);
-        if (bytes == NULL) {
+        if (c->header_size > 0) { /* it did not come at once */
+            c->header_size = 0;
             midge_assembly_drop(b, c);
         }
     }
@@ -329,36 +331,34 @@ static enum midge_handled step(struct midge *b, struct midge_connection *c, stru
     const uint8_t *body = NULL; /* it is the message in assembly */
     uint32_t again = 1;         /* bytes to be offered again where the packet waits */
     uint32_t whole = header.size + header.remaining;
-    if (c->header_size <= header.size) {
-        /* Here and not where the header came: the limit may be lowered while the packet waits. */
-        bool oversize = is_oversize(b, header);
-        if (oversize && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
-            return end_oversize(b, c, header, 0, b->packet_size_max);
-        }
-        uint32_t left = whole - c->header_size;
-        if (!oversize && left > 0 && size_of(offer) >= left) {
-            /* All of the header, or nothing, is before the body. */
-            body = offer->bytes + (left - header.remaining);
-            again = left;
-            offer->bytes += left;
-        }
+    uint32_t left = whole - c->header_size;
+    bool begun = c->header_size > header.size;
+    /* Here and not where the header came: the limit may be lowered while the packet waits. */
+    bool oversize = !begun && is_oversize(b, header);
+    if (oversize && midge_type_of(header.first) != MIDGE_PACKET_PUBLISH) {
+        return end_oversize(b, c, header, 0, b->packet_size_max);
     }
-    if (body == NULL) {
-        bool small = whole <= sizeof(c->header); /* it is put together beside its header, without a block */
-        if (!gather(c, offer, small ? whole : header.size)) {
+    if (!begun && !oversize && left > 0 && size_of(offer) >= left) {
+        /* All of the header, or nothing, is before the body. */
+        body = offer->bytes + (left - header.remaining);
+        again = left;
+        offer->bytes += left;
+    } else if (whole <= sizeof(c->header)) {
+        /* It is put together beside its header, without a block. */
+        if (!gather(c, offer, whole)) {
             return MIDGE_HANDLED;
         }
-        if (small) {
-            body = c->header + header.size;
-        } else if (offer->bytes == offer->end) {
+        body = c->header + header.size;
+    } else {
+        if (!gather(c, offer, header.size) || offer->bytes == offer->end) {
             return MIDGE_HANDLED;
-        } else if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
+        }
+        if ((c->flags & MIDGE_CONN_SKIPPED) != 0) {
             return skip_step(b, c, offer);
-        } else {
-            enum midge_handled taken = assembly_step(b, c, header, offer);
-            if (taken != MIDGE_HANDLED || (c->flags & MIDGE_CONN_COMPLETE) == 0) {
-                return taken;
-            }
+        }
+        enum midge_handled taken = assembly_step(b, c, header, offer);
+        if (taken != MIDGE_HANDLED || (c->flags & MIDGE_CONN_COMPLETE) == 0) {
+            return taken;
         }
     }
     enum midge_handled handled = dispatch(b, c, header, body);
