@@ -174,7 +174,10 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body,
     publish->packet_id = 0;
     publish->qos = (first >> 1) & 3;
     publish->retain = (first & 1) != 0;
-    enum midge_reason reason = midge_reader_field(body, scratch, &publish->topic);
+    enum midge_reason reason = MIDGE_NONE;
+    if (!midge_reader_field_at_hand(body, &publish->topic)) {
+        reason = midge_reader_field(body, scratch, &publish->topic);
+    }
     if (reason == MIDGE_NONE) {
         reason = midge_topic_check(publish->topic.bytes, publish->topic.size, levels_max);
     }

@@ -268,18 +268,7 @@ const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, str
 
 enum midge_reason midge_reader_field(struct midge_reader *reader, struct midge_scratch *scratch, struct midge_view *field)
 {
-    uint32_t size;
-    if (run_size(reader) > 2) {
-        size = midge_get_u16(reader->run);
-        if (run_size(reader) > 2 + size) { /* most lie in one piece, with their size, and before something else */
-            field->bytes = reader->run + 2;
-            field->size = size;
-            reader->run += 2 + size;
-            reader->size -= 2 + size;
-            return MIDGE_NONE;
-        }
-    }
-    size = reader->size < 2 ? UINT32_MAX : midge_reader_u16(reader);
+    uint32_t size = reader->size < 2 ? UINT32_MAX : midge_reader_u16(reader);
     if (size > reader->size) {
         *field = (struct midge_view){0};
         return MIDGE_LENGTH;

@@ -150,6 +150,20 @@ const uint8_t *midge_reader_take(struct midge_reader *reader, uint32_t size, str
  * or MIDGE_SCRATCH, and the view has no bytes. */
 enum midge_reason midge_reader_field(struct midge_reader *reader, struct midge_scratch *scratch, struct midge_view *field);
 
+/* The same for a field that lies in one piece with its size, and before something else, as most do; false where it does not. */
+static inline bool midge_reader_field_at_hand(struct midge_reader *reader, struct midge_view *field)
+{
+    uint32_t run = (uint32_t)(reader->end - reader->run);
+    if (run <= 2 || run <= 2u + midge_get_u16(reader->run)) {
+        return false;
+    }
+    field->size = midge_get_u16(reader->run);
+    field->bytes = reader->run + 2;
+    reader->run += 2 + field->size;
+    reader->size -= 2 + field->size;
+    return true;
+}
+
 /* Appends the next `size` bytes to a message. */
 void midge_store_append_from(struct midge_store *store, midge_index message, midge_index *tail, struct midge_reader *reader,
                              uint32_t size);
