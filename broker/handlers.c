@@ -62,9 +62,10 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
     if (reason != MIDGE_NONE) {
         return end_for_name(b, c, reason, publish->topic);
     }
+    const uint8_t qos = publish->qos;
     struct midge_session *s = midge_session_of(b, c);
-    bool repeated = publish->qos == 2 && midge_qos2_find(b, c->session, publish->packet_id) != 0;
-    if (publish->qos == 2 && !repeated && !midge_qos2_room(b, c->session)) {
+    bool repeated = qos == 2 && midge_qos2_find(b, c->session, publish->packet_id) != 0;
+    if (qos == 2 && !repeated && !midge_qos2_room(b, c->session)) {
         return midge_connection_end(b, c, MIDGE_QOS2_FULL);
     }
     if (repeated) {
@@ -73,7 +74,7 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
         midge_drop_topic(b, MIDGE_WRITE_DENIED, s, publish->topic, publish->payload_size); /* [MQTT-3.3.5-2] */
     } else {
         if (packet->stored != 0 && (midge_message_at(&b->store, packet->stored)->flags & MIDGE_MESSAGE_PUBLISHED) == 0) {
-            midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(publish->qos));
+            midge_store_publish(&b->store, packet->stored, (uint16_t)publish->topic.size, midge_message_flags(qos));
         }
         publication->message = packet->stored;
         publication->parts = &packet->whole;
@@ -88,13 +89,13 @@ enum midge_handled midge_handle_publish(struct midge *b, struct midge_connection
             return handled;
         }
     }
-    if (publish->qos == 2 && !repeated) {
+    if (qos == 2 && !repeated) {
         midge_qos2_add(b, c->session, publish->packet_id);
     }
     b->metrics.publish_received++;
     b->metrics.publish_bytes_received += publish->payload_size;
-    if (publish->qos > 0) { /* [MQTT-3.3.4-1] */
-        midge_reply(b, c, publish->qos == 1 ? MIDGE_PACKET_PUBACK : MIDGE_PACKET_PUBREC, publish->packet_id);
+    if (qos > 0) { /* [MQTT-3.3.4-1] */
+        midge_reply(b, c, qos == 1 ? MIDGE_PACKET_PUBACK : MIDGE_PACKET_PUBREC, publish->packet_id);
     }
     return MIDGE_HANDLED;
 }

@@ -171,8 +171,9 @@ enum midge_reason midge_connect_decode(struct midge_reader *body, struct midge_s
 enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body, struct midge_scratch *scratch,
                                        uint32_t levels_max, struct midge_publish *publish)
 {
+    const uint8_t qos = (first >> 1) & 3;
     publish->packet_id = 0;
-    publish->qos = (first >> 1) & 3;
+    publish->qos = qos;
     publish->retain = (first & 1) != 0;
     enum midge_reason reason = MIDGE_NONE;
     if (!midge_reader_field_at_hand(body, &publish->topic)) {
@@ -184,7 +185,7 @@ enum midge_reason midge_publish_decode(uint8_t first, struct midge_reader *body,
     if (reason != MIDGE_NONE) {
         return reason;
     }
-    if (publish->qos > 0) {
+    if (qos > 0) {
         if (body->size < 2) {
             return MIDGE_LENGTH;
         }
