@@ -64,9 +64,16 @@ void oracle_publish_cancel(struct world *w);
 void oracle_will_due(struct world *w, const struct link *link);
 
 /* A record of a loss does not fit what is being published: the next will to be reported is being published. False: there is
- * none. The other: a will that its publisher may not publish is reported as lost. */
+ * none. */
 bool oracle_will_next(struct world *w);
+
+/* A record of a full queue fits what is being published, and the next will as well, and only one of them is lost: that is
+ * rather the will, since it finds the queue no emptier. */
+bool oracle_will_rather(const struct world *w, const struct record *record, uint32_t session);
+
+/* A will that its publisher may not publish is reported as lost. */
 bool oracle_will_denied(struct world *w, const struct record *record);
+
 void oracle_will_published(struct world *w, const struct record *record);
 
 /* No will has been due for too long. */

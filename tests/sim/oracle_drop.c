@@ -128,7 +128,9 @@ static void check_full(struct world *w, struct session *s, uint8_t qos, const st
 static void drop_receiver(struct world *w, const struct record *record, uint32_t session)
 {
     struct publication *p = &w->publication;
-    if (!p->active || p->qos[session] == 0xff || !oracle_names(w, p->message, record)) {
+    bool full = record->reason == MIDGE_QUEUE_FULL || record->reason == MIDGE_QUEUE_FULL_OFFLINE;
+    if (!p->active || p->qos[session] == 0xff || !oracle_names(w, p->message, record) ||
+        (full && oracle_will_rather(w, record, session))) {
         oracle_will_next(w);
         if (!p->active || p->qos[session] == 0xff || !oracle_names(w, p->message, record)) {
             fail_drop(w, record, "no such message is being published to this session");

@@ -136,20 +136,52 @@ static bool find_will(const struct world *w, const struct record *record, size_t
     return false;
 }
 
-/* Losses are reported before the will that brings them about: it is the next one to be reported. */
+/* Losses are reported before the will that brings them about: it is the next one to be reported. Returns its record, or NULL.
+ */
+static const struct record *next_will(const struct world *w)
+{
+    for (uint32_t i = w->record_at + 1; i < w->record_count && w->records[i].event != MIDGE_LOG_RECEIVED; i++) {
+        if (w->records[i].event == MIDGE_LOG_WILL) {
+            return &w->records[i];
+        }
+    }
+    return NULL;
+}
+
 bool oracle_will_next(struct world *w)
 {
     size_t place;
-    for (uint32_t i = w->record_at + 1; i < w->record_count && w->records[i].event != MIDGE_LOG_RECEIVED; i++) {
-        if (w->records[i].event == MIDGE_LOG_WILL) {
-            if (!find_will(w, &w->records[i], &place)) {
-                return false;
-            }
-            begin_will(w, place);
-            return true;
+    const struct record *will = next_will(w);
+    if (will == NULL || !find_will(w, will, &place)) {
+        return false;
+    }
+    begin_will(w, place);
+    return true;
+}
+
+/* Whether a record that names this will may be about its way to a session, at QoS 0 or not. */
+static bool may_be_lost(const struct world *w, uint32_t will, const struct record *record, uint32_t session, bool qos0)
+{
+    const struct message *m = &w->messages[will];
+    uint8_t granted = session_granted(w, session, m->topic);
+    return granted != 0xff && (granted == 0 || m->qos == 0) == qos0 && oracle_names(w, will, record);
+}
+
+bool oracle_will_rather(const struct world *w, const struct record *record, uint32_t session)
+{
+    size_t place;
+    bool qos0 = w->publication.qos[session] == 0;
+    const struct record *will = next_will(w);
+    if (will == NULL || !find_will(w, will, &place) || !may_be_lost(w, w->wills[place].message, record, session, qos0)) {
+        return false;
+    }
+    for (const struct record *later = record + 1; later < will; later++) {
+        if (later->event == MIDGE_LOG_DROPPED && later->reason == record->reason &&
+            oracle_names(w, w->wills[place].message, later) && session_find(w, later->id, later->id_size) == session) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 bool oracle_will_denied(struct world *w, const struct record *record)
