@@ -198,11 +198,17 @@ static enum midge_routed judge_deliveries(struct midge *b, struct midge_publicat
     return MIDGE_ROUTED;
 }
 
+/* Whether somebody gets the message, or it is retained. */
+static bool is_wanted(const struct midge_publication *p)
+{
+    return p->takers != 0 || (p->publish.retain && p->publish.payload_size > 0);
+}
+
 /* Whether there are blocks for the message. Where not, and waiting does not help, QoS 0 goes to nobody. */
-static enum midge_routed judge_blocks(struct midge *b, struct midge_publication *p, bool retain)
+static enum midge_routed judge_blocks(struct midge *b, struct midge_publication *p)
 {
     uint32_t available = midge_store_free(&b->store);
-    if (p->takers == 0 && !retain) {
+    if (!is_wanted(p)) {
         p->blocks = 0;
     }
     if (must_wait(b, p, MIDGE_WAIT_BLOCKS, p->blocks, available, b->store.blocks.capacity)) {
@@ -225,14 +231,14 @@ static enum midge_routed judge_blocks(struct midge *b, struct midge_publication 
     return MIDGE_ROUTED;
 }
 
-MIDGE_RARE static enum midge_routed judge(struct midge *b, struct midge_publication *p, bool retain)
+MIDGE_RARE static enum midge_routed judge(struct midge *b, struct midge_publication *p)
 {
     p->takers = 0;
     enum midge_routed result = judge_targets(b, p);
     if (result == MIDGE_ROUTED) {
         result = judge_deliveries(b, p);
     }
-    return result == MIDGE_ROUTED ? judge_blocks(b, p, retain) : result;
+    return result == MIDGE_ROUTED ? judge_blocks(b, p) : result;
 }
 
 /* Whether all get the message, and there is nothing to judge: it may be read, nobody waits for anything, there is enough. */
@@ -243,9 +249,9 @@ static bool is_plain(const struct midge *b, const struct midge_publication *p)
 }
 
 /* Makes the message, with one reference that is the caller's. Returns 0 where nobody gets it, or there are no blocks. */
-static midge_index make_message(struct midge *b, const struct midge_publication *p, bool retain)
+static midge_index make_message(struct midge *b, const struct midge_publication *p)
 {
-    if (p->takers == 0 && !retain) {
+    if (!is_wanted(p)) {
         return 0;
     }
     if (p->message != 0) {
@@ -376,23 +382,22 @@ static void deliver(struct midge *b, struct midge_publication *p, midge_index me
 
 enum midge_routed midge_route(struct midge *b, struct midge_publication *p)
 {
-    bool retain = p->publish.retain && p->publish.payload_size > 0;
     p->charge = p->publish.topic.size + p->publish.payload_size;
     p->blocks = p->message != 0 ? 0 : midge_store_blocks(&b->store, p->body_size);
     find_targets(b, p);
     p->takers = p->count;
     p->displacing = 0;
-    enum midge_routed result = is_plain(b, p) ? MIDGE_ROUTED : judge(b, p, retain);
+    enum midge_routed result = is_plain(b, p) ? MIDGE_ROUTED : judge(b, p);
     if (result != MIDGE_ROUTED) {
         return result;
     }
-    midge_index message = make_message(b, p, retain);
+    midge_index message = make_message(b, p);
     if (p->publish.retain && !retain_message(b, p, message)) {
         midge_store_release(&b->store, message);
         p->problem.reason = MIDGE_RETAINED_FULL;
         return MIDGE_ROUTE_REFUSED;
     }
-    if (message != 0) {
+    if (message != 0 && p->takers != 1) {
         midge_store_share(&b->store, message, p->takers);
     }
     deliver(b, p, message, 0);
