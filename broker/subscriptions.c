@@ -113,24 +113,28 @@ void midge_subscriptions_remove(struct midge_subscriptions *subscriptions, midge
     prune(subscriptions, node);
 }
 
+/* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
+static bool may_be_wild(midge_index node, struct midge_view topic)
+{
+    return node != 0 || topic.bytes[0] != '$';
+}
+
 void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct midge_view topic,
                                void (*found)(void *context, midge_index first), void *context)
 {
     midge_index node = 0;
     uint32_t offset = 0; /* of the level that a child of the node would have */
     uint32_t depth = 0;  /* of the stack: children + are left there for later */
-    /* Filters that start with a wildcard do not match topics that start with $ [MQTT-4.7.2-1]. */
-    bool wild = topic.bytes[0] != '$';
     for (;;) {
         const struct midge_filter_node *n = node_at(subscriptions, node);
-        if (n->multi != 0 && wild) {
+        if (n->multi != 0 && may_be_wild(node, topic)) {
             found(context, n->multi);
         }
         if (offset <= topic.size) {
             const uint8_t *level = topic.bytes + offset;
             uint32_t size = midge_level_size(topic.bytes, topic.size, offset);
             offset += size + 1;
-            if (n->plus != 0 && wild) {
+            if (n->plus != 0 && may_be_wild(node, topic)) {
                 MIDGE_ASSERT(depth <= subscriptions->levels_max);
                 subscriptions->stack[depth++] = (struct midge_walk){.node = n->plus, .offset = offset};
             }
@@ -141,7 +145,6 @@ void midge_subscriptions_match(struct midge_subscriptions *subscriptions, struct
             }
             node = 0;
         }
-        wild = true;
         if (node == 0) {
             if (depth == 0) {
                 return;
