@@ -11,21 +11,21 @@ static inline uint32_t step(uint32_t hash, uint32_t twice_at, uint32_t word)
 
 uint64_t midge_hash_key(uint64_t seed)
 {
-    uint32_t at = ((uint32_t)seed & 0x1fffffff) | 0x20000000;
+    uint32_t twice_at = ((uint32_t)seed << 1 & 0x3fffffff) | 0x40000000;
     /* The golden ratio, so that seeds with few bits spread as well. */
     uint32_t factor = (uint32_t)(seed >> 32) << 1 ^ 0x9e3779b1;
-    return (uint64_t)factor << 32 | at << 1;
+    return (uint64_t)factor << 32 | twice_at;
 }
 
 uint32_t midge_hash(const uint64_t *key, uint32_t tweak, const uint8_t *bytes, uint32_t size)
 {
-    uint32_t at = (uint32_t)*key;
+    uint32_t twice_at = (uint32_t)*key;
     uint32_t hash = tweak;
     uint32_t word;
     const uint8_t *end = bytes + size;
     while ((uint32_t)(end - bytes) >= sizeof(word)) {
         memcpy(&word, bytes, sizeof(word));
-        hash = step(hash, at, word);
+        hash = step(hash, twice_at, word);
         bytes += sizeof(word);
     }
     /* The size makes strings different that differ in zeros at their end. */
@@ -33,5 +33,5 @@ uint32_t midge_hash(const uint64_t *key, uint32_t tweak, const uint8_t *bytes, u
     while (bytes != end) {
         word = word << 8 | *bytes++;
     }
-    return step(hash, at, word) * (uint32_t)(*key >> 32);
+    return step(hash, twice_at, word) * (uint32_t)(*key >> 32);
 }
