@@ -17,11 +17,12 @@ enum midge_reason midge_filter_check(const uint8_t *bytes, uint32_t size, uint32
 /* The size of the level that starts at `offset` <= size. */
 static inline uint32_t midge_level_size(const uint8_t *bytes, uint32_t size, uint32_t offset)
 {
-    uint32_t end = offset;
-    while (end < size && bytes[end] != '/') {
-        end++;
+    const uint8_t *at = bytes + offset;
+    uint32_t left = size - offset;
+    while (left > 0 && *at++ != '/') {
+        left--;
     }
-    return end - offset;
+    return size - offset - left;
 }
 
 #endif
