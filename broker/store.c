@@ -138,15 +138,15 @@ midge_index midge_store_make(struct midge_store *store, const struct midge_view 
     midge_index message = midge_store_begin(store);
     midge_index tail = message;
     struct midge_message *m = midge_message_at(store, message);
-    uint32_t i = 0;
+    const struct midge_view *end = parts + count;
     if (parts->size <= store->blocks.entry_size - sizeof(*m)) {
         /* Most often that is the whole body. */
         memcpy(m + 1, parts->bytes, parts->size);
         m->size = parts->size;
-        i = 1;
+        parts++;
     }
-    for (; i < count; i++) {
-        midge_store_append(store, message, &tail, parts[i].bytes, parts[i].size);
+    for (; parts != end; parts++) {
+        midge_store_append(store, message, &tail, parts->bytes, parts->size);
     }
     midge_store_publish(store, message, topic_size, flags);
     return message;
