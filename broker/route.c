@@ -359,24 +359,31 @@ MIDGE_RARE static bool is_saved(struct midge *b, struct midge_publication *p, st
     return false;
 }
 
-/* Queues the message, to which each delivery has a reference already, for the targets that displace older messages by it
- * (TARGET_OLDEST), or for all others (0). */
-static void deliver(struct midge *b, struct midge_publication *p, midge_index message, uint8_t kind)
+/* Queues the message, to which each delivery has a reference already: first for those that have room, then for those that
+ * displace older messages by it, as the deliveries of the others are counted already. */
+static void deliver(struct midge *b, struct midge_publication *p, midge_index message)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        struct midge_session *s = midge_session_at(b, b->targets[i]);
-        uint8_t found = s->match_qos & (TARGET_LOST | TARGET_OLDEST);
-        if ((found & TARGET_OLDEST) != kind || (found != 0 && !is_saved(b, p, s, message))) {
-            continue;
-        }
-        if (s->connection != 0) {
-            struct midge_connection *c = midge_connection_at(b, s->connection);
-            if (s->charged_entries == 0) {
-                c->progress_ms = midge_now(b);
+    for (uint8_t kind = 0;; kind = TARGET_OLDEST) {
+        for (uint32_t i = 0; i < p->count; i++) {
+            struct midge_session *s = midge_session_at(b, b->targets[i]);
+            uint8_t found = s->match_qos & (TARGET_LOST | TARGET_OLDEST);
+            if ((found & TARGET_OLDEST) != kind || (found != 0 && !is_saved(b, p, s, message))) {
+                continue;
             }
-            midge_output_due(b, c);
+            if (s->connection != 0) {
+                struct midge_connection *c = midge_connection_at(b, s->connection);
+                if (s->charged_entries == 0) {
+                    c->progress_ms = midge_now(b);
+                }
+                midge_output_due(b, c);
+            }
+            midge_queue_append(b, s, message, s->match_qos & TARGET_QOS, p->charge);
         }
-        midge_queue_append(b, s, message, s->match_qos & TARGET_QOS, p->charge);
+        if (p->displacing == 0) {
+            return;
+        }
+        p->displacing = 0;
+        p->blocks = 0;
     }
 }
 
@@ -400,11 +407,6 @@ enum midge_routed midge_route(struct midge *b, struct midge_publication *p)
     if (message != 0 && p->takers != 1) {
         midge_store_share(&b->store, message, p->takers);
     }
-    deliver(b, p, message, 0);
-    if (p->displacing > 0) {
-        /* These come last: the deliveries of the others are counted already. */
-        p->blocks = 0;
-        deliver(b, p, message, TARGET_OLDEST);
-    }
+    deliver(b, p, message);
     return MIDGE_ROUTED;
 }
