@@ -4,9 +4,10 @@
 
 #define MIDGE_FILE MIDGE_FILE_DELIVERY
 
-static void append(const struct midge *b, struct midge_list *list, midge_index delivery)
+/* Appends a delivery, d, to a list. */
+static void append(const struct midge *b, struct midge_list *list, struct midge_delivery *d, midge_index delivery)
 {
-    midge_delivery_at(b, delivery)->next = 0;
+    d->next = 0;
     midge_list_append(list, &midge_delivery_at(b, list->tail)->next, delivery);
 }
 
@@ -126,7 +127,7 @@ void midge_queue_append(struct midge *b, struct midge_session *s, midge_index me
     d->flags = (uint8_t)(qos << 1 | MIDGE_DELIVERY_CHARGED);
     s->charged_entries++;
     s->charged_bytes += charge;
-    append(b, qos == 0 ? &s->queue_qos0 : &s->queue, delivery);
+    append(b, qos == 0 ? &s->queue_qos0 : &s->queue, d, delivery);
 }
 
 /* Drops the delivery behind `previous`, the first where that is 0. */
@@ -238,7 +239,7 @@ static void enter_window(struct midge *b, struct midge_session *s, midge_index d
         d->packet_id = next_packet_id(b, s);
         s->inflight_count++;
     }
-    append(b, &s->window, delivery);
+    append(b, &s->window, d, delivery);
 }
 
 midge_index midge_window_admit(struct midge *b, struct midge_session *s)
