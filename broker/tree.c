@@ -28,6 +28,9 @@ static bool has_level(const struct midge_tree *tree, const struct midge_tree_nod
 
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
 {
+    if (tree->nodes.used == 0) {
+        return 0; /* there need not even be a bucket */
+    }
     uint32_t hash = hash_of(tree, parent, level, size);
     midge_index node = midge_table_first(&tree->table, hash);
     while (node != 0) {
@@ -43,7 +46,7 @@ midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, c
 midge_index midge_tree_follow(const struct midge_tree *tree, struct midge_view path, uint32_t *offset)
 {
     midge_index node = 0;
-    while (*offset <= path.size && tree->nodes.used != 0) {
+    while (*offset <= path.size) {
         uint32_t size = midge_level_size(path.bytes, path.size, *offset);
         midge_index child = midge_tree_find(tree, node, path.bytes + *offset, size);
         if (child == 0) {
