@@ -254,12 +254,11 @@ static midge_index make_message(struct midge *b, const struct midge_publication 
     if (!is_wanted(p)) {
         return 0;
     }
-    if (p->message != 0) {
-        midge_store_keep(&b->store, p->message);
-        return p->message;
-    }
     if (p->blocks == 0) {
-        return 0;
+        if (p->message != 0) {
+            midge_store_keep(&b->store, p->message);
+        }
+        return p->message;
     }
     return midge_store_make(&b->store, p->parts, p->part_count, (uint16_t)p->publish.topic.size,
                             midge_message_flags(p->publish.qos));
@@ -404,7 +403,7 @@ enum midge_routed midge_route(struct midge *b, struct midge_publication *p)
         p->problem.reason = MIDGE_RETAINED_FULL;
         return MIDGE_ROUTE_REFUSED;
     }
-    if (message != 0 && p->takers != 1) {
+    if (p->takers != 1 && message != 0) {
         midge_store_share(&b->store, message, p->takers);
     }
     deliver(b, p, message);
