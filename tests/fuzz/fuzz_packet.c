@@ -274,8 +274,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     struct span in = {bytes + 3, size - 3};
-    if (!check_header(in, &header) || midge_first_check(header.first) != MIDGE_NONE ||
-        midge_length_check(&header) != MIDGE_NONE || header.remaining > in.size - header.size) {
+    if (!check_header(in, &header) || midge_first_check(header.first) != MIDGE_NONE || !midge_length_check(header) ||
+        header.remaining > in.size - header.size) {
         return 0;
     }
     /* In memory of exactly that size, so that the sanitizer sees what is read beyond it. */
