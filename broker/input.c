@@ -42,11 +42,10 @@ static enum midge_reason check_first(const struct midge_connection *c, uint8_t f
     } else if (connect) {
         return MIDGE_SECOND_CONNECT;
     }
-    enum midge_reason reason = midge_first_check(first);
-    if (reason == MIDGE_HEADER_FLAGS && !connect && c->level == 3) {
-        reason = midge_first_check(first & 0xf7); /* MQTT 3.1 sets DUP where it sends one of these again */
+    if (midge_type_of(first) != MIDGE_PACKET_PUBLISH && !connect && c->level == 3) {
+        first &= 0xf7; /* MQTT 3.1 sets DUP where it sends one of these again */
     }
-    return reason;
+    return midge_first_check(first);
 }
 
 static bool is_oversize(const struct midge *b, struct midge_header header)
@@ -143,7 +142,9 @@ static enum midge_handled dispatch(struct midge *b, struct midge_connection *c, 
         if ((b->config.policy.trace & MIDGE_TRACE_PACKETS) != 0) {
             trace(b, c, &packet, header.size + header.remaining);
         }
-        midge_wait_done(b, c);
+        if ((c->flags & MIDGE_CONN_WAITED) != 0 || c->woken_kind != MIDGE_WAIT_NONE) { /* few have to wait */
+            midge_wait_done(b, c);
+        }
         if (c->header_size > 0) { /* it did not come at once */
             c->header_size = 0;
             midge_assembly_drop(b, c);
@@ -378,5 +379,8 @@ size_t midge_input(struct midge *b, struct midge_connection *c, const uint8_t *b
     do {
         handled = step(b, c, &offer);
     } while (offer.bytes != offer.end && handled == MIDGE_HANDLED);
-    return handled == MIDGE_ENDED ? size : (size_t)(offer.bytes - bytes);
+    if (handled == MIDGE_ENDED) {
+        offer.bytes = offer.end;
+    }
+    return (size_t)(offer.bytes - bytes);
 }
