@@ -12,9 +12,12 @@ static uint32_t block_room(const struct midge_store *store)
 /* Where in its block the byte at `offset` of the body lies. */
 static uint32_t offset_in_block(const struct midge_store *store, uint32_t offset)
 {
-    uint32_t place = offset + HEAD_SIZE;
-    uint32_t room = block_room(store);
-    return (uint32_t)sizeof(midge_index) + (place < room ? place : place % room);
+    uint32_t at = offset + (uint32_t)sizeof(struct midge_message);
+    if (at < store->blocks.entry_size) {
+        return at;
+    }
+    uint32_t link = sizeof(midge_index);
+    return link + (at - link) % block_room(store);
 }
 
 /* How many blocks lie before the one with that byte. */
