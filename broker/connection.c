@@ -19,7 +19,8 @@ struct midge_connection *midge_connection_open(struct midge *b, uint8_t listener
     c->index = index;
     c->generation = old.generation;
     c->event_next = old.event_next;
-    c->flags = (old.flags & (MIDGE_CONN_LISTED | MIDGE_CONN_STARVED)) | MIDGE_CONN_ARMED;
+    c->events = old.events;
+    c->flags = (old.flags & MIDGE_CONN_STARVED) | MIDGE_CONN_ARMED;
     c->state = MIDGE_CONNECTING;
     c->listener = listener;
     c->verdict = MIDGE_VERDICT_NONE;
@@ -163,7 +164,9 @@ void midge_connection_release(struct midge *b, struct midge_connection *c)
 {
     MIDGE_ASSERT(c->state == MIDGE_CLOSING || c->state == MIDGE_CLOSED);
     c->flags |= MIDGE_CONN_PORT_GONE;
-    c->events = 0;
+    if (c->events != 0) {
+        c->events = MIDGE_EVENT_VOID;
+    }
     if (c->state == MIDGE_CLOSING) {
         midge_connection_close(b, c);
     }

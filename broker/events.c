@@ -2,13 +2,12 @@
 
 void midge_event_raise(struct midge *b, struct midge_connection *c, uint8_t event)
 {
-    c->events |= event;
-    if ((c->flags & MIDGE_CONN_LISTED) != 0) {
-        return;
+    uint8_t before = c->events;
+    c->events = (before & (uint8_t)~MIDGE_EVENT_VOID) | event;
+    if (before == 0) {
+        c->event_next = 0;
+        midge_list_append(&b->events, &midge_connection_at(b, b->events.tail)->event_next, c->index);
     }
-    c->flags |= MIDGE_CONN_LISTED;
-    c->event_next = 0;
-    midge_list_append(&b->events, &midge_connection_at(b, b->events.tail)->event_next, c->index);
 }
 
 void midge_output_due(struct midge *b, struct midge_connection *c)
@@ -21,8 +20,8 @@ void midge_output_due(struct midge *b, struct midge_connection *c)
 
 bool midge_event_take(struct midge *b, struct midge_event *event)
 {
-    uint8_t due = 0;
-    while (due == 0 && b->events.head != 0) {
+    uint8_t due = MIDGE_EVENT_VOID;
+    while (due == MIDGE_EVENT_VOID && b->events.head != 0) {
         struct midge_connection *c = midge_connection_at(b, b->events.head);
         due = c->events;
         uint8_t rest = due & (uint8_t)(due - 1); /* but for the lowest bit */
@@ -30,12 +29,11 @@ bool midge_event_take(struct midge *b, struct midge_event *event)
         if (rest == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
             b->events.head = c->event_next;
-            c->flags &= (uint8_t)~MIDGE_CONN_LISTED;
         }
         event->type = (enum midge_event_type)((due ^ rest) >> 1); /* of 1, 2 and 4 */
         event->conn = c->handle;
     }
-    return due != 0;
+    return due != MIDGE_EVENT_VOID;
 }
 
 /* The silence after which a client is held for gone: 1.5 times the keep alive, [MQTT-3.1.2-24]. */

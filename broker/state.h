@@ -98,19 +98,20 @@ enum midge_connection_state {
 
 enum {
     MIDGE_CONN_ARMED = 0x01,     /* output that becomes due raises an event */
-    MIDGE_CONN_LISTED = 0x02,    /* in the list of events; stays so when the slot is freed */
-    MIDGE_CONN_WAITED = 0x04,    /* the packet at hand has waited: the deadline of its wait is valid */
-    MIDGE_CONN_SKIPPED = 0x08,   /* the packet at hand found no room in time: the rest of it is not kept */
-    MIDGE_CONN_COMPLETE = 0x10,  /* the packet in assembly is complete; its last byte is offered again and to be skipped */
-    MIDGE_CONN_OVERSIZE = 0x20,  /* the packet in assembly is too large; it is read on only to name its topic */
-    MIDGE_CONN_STARVED = 0x40,   /* its retained messages wait for a free delivery */
+    MIDGE_CONN_WAITED = 0x02,    /* the packet at hand has waited: the deadline of its wait is valid */
+    MIDGE_CONN_SKIPPED = 0x04,   /* the packet at hand found no room in time: the rest of it is not kept */
+    MIDGE_CONN_COMPLETE = 0x08,  /* the packet in assembly is complete; its last byte is offered again and to be skipped */
+    MIDGE_CONN_OVERSIZE = 0x10,  /* the packet in assembly is too large; it is read on only to name its topic */
+    MIDGE_CONN_STARVED = 0x20,   /* its retained messages wait for a free delivery */
     MIDGE_CONN_PORT_GONE = 0x80, /* midge_disconnected was called */
 };
 
+/* A connection with events is in the list of those; also when it is freed, until its turn comes. */
 enum {
     MIDGE_EVENT_OUTPUT = 1 << MIDGE_OUTPUT_READY,
     MIDGE_EVENT_INPUT = 1 << MIDGE_INPUT_READY,
-    MIDGE_EVENT_CLOSE = 1 << MIDGE_CLOSE
+    MIDGE_EVENT_CLOSE = 1 << MIDGE_CLOSE,
+    MIDGE_EVENT_VOID = 0x80 /* what was due is no longer wanted */
 };
 
 /* What a connection waits for: one more than the stall it is counted as, or the turn of its will. */
