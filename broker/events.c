@@ -20,20 +20,22 @@ void midge_output_due(struct midge *b, struct midge_connection *c)
 
 bool midge_event_take(struct midge *b, struct midge_event *event)
 {
-    uint8_t due = MIDGE_EVENT_VOID;
-    while (due == MIDGE_EVENT_VOID && b->events.head != 0) {
+    while (b->events.head != 0) {
         struct midge_connection *c = midge_connection_at(b, b->events.head);
-        due = c->events;
+        uint8_t due = c->events;
         uint8_t rest = due & (uint8_t)(due - 1); /* but for the lowest bit */
         c->events = rest;
         if (rest == 0) {
             /* Out of the list before the port acts on it: what is raised again comes behind the others. */
             b->events.head = c->event_next;
         }
-        event->type = (enum midge_event_type)((due ^ rest) >> 1); /* of 1, 2 and 4 */
-        event->conn = c->handle;
+        if (due != MIDGE_EVENT_VOID) {
+            event->type = (enum midge_event_type)((due ^ rest) >> 1); /* of 1, 2 and 4 */
+            event->conn = c->handle;
+            return true;
+        }
     }
-    return due != MIDGE_EVENT_VOID;
+    return false;
 }
 
 /* The silence after which a client is held for gone: 1.5 times the keep alive, [MQTT-3.1.2-24]. */
