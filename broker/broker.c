@@ -8,13 +8,15 @@
 #include "session.h"
 #include "waiting.h"
 
-/* Whether what a call made possible matters to anybody. */
+/* Whether what a call made possible matters to anybody: what a message passes asks that first. */
 static bool somebody_waits(const struct midge *b)
 {
     return (b->waiting | b->starved.head) != 0;
 }
 
-static void settle_all(struct midge *b, const struct midge_connection *progress)
+/* What a call may have made possible: wills that are due, connections that need not wait any longer. `progress` is the
+ * connection whose queue it may have made shorter, NULL for none. */
+static void settle(struct midge *b, const struct midge_connection *progress)
 {
     if (progress != NULL) {
         midge_wake_for_room(b, progress);
@@ -27,15 +29,6 @@ static void settle_all(struct midge *b, const struct midge_connection *progress)
     } while (b->wait_queues[MIDGE_WAIT_WILL].head != 0 && tries-- > 0);
     midge_wills_run(b);
     midge_output_feed_starved(b);
-}
-
-/* What a call may have made possible: wills that are due, connections that need not wait any longer. `progress` is the
- * connection whose queue it may have made shorter, NULL for none. */
-static inline void settle(struct midge *b, const struct midge_connection *progress)
-{
-    if (somebody_waits(b)) {
-        settle_all(b, progress);
-    }
 }
 
 /* Replies are with the transport, for which its own input may have waited. */
@@ -92,7 +85,9 @@ size_t midge_receive(struct midge *b, struct midge_handle conn, const uint8_t *b
     c->last_input_ms = midge_now(b);
     size_t used = midge_input(b, c, bytes, size);
     b->metrics.bytes_received += (midge_counter)used;
-    settle(b, c);
+    if (somebody_waits(b)) {
+        settle(b, c);
+    }
     return used;
 }
 
@@ -119,7 +114,9 @@ bool midge_output_done(struct midge *b, struct midge_handle conn, size_t sent)
     if (c->wait_kind == MIDGE_WAIT_REPLIES) {
         replies_taken(b, c);
     }
-    settle(b, c);
+    if (somebody_waits(b)) {
+        settle(b, c);
+    }
     return more;
 }
 
