@@ -277,12 +277,11 @@ bool midge_window_add_retained(struct midge *b, struct midge_session *s, midge_i
     return true;
 }
 
-void midge_window_sent(struct midge *b, struct midge_session *s, midge_index delivery)
+void midge_window_sent(struct midge *b, struct midge_session *s, struct midge_delivery *d)
 {
-    struct midge_delivery *d = midge_delivery_at(b, delivery);
     if ((d->flags & MIDGE_DELIVERY_QOS) != 0) {
         d->flags |= MIDGE_DELIVERY_STARTED;
-        s->sent = delivery;
+        s->sent = midge_window_unsent(b, s);
     } else {
         free_delivery(b, s, take(b, &s->window, s->sent));
     }

@@ -62,7 +62,7 @@ static inline midge_index midge_window_unsent(const struct midge *b, const struc
 
 /* The first unsent delivery, which is this one, is with the transport as a whole: QoS 0 is done, QoS 1 and 2 wait for an
  * acknowledgement. */
-void midge_window_sent(struct midge *b, struct midge_session *s, midge_index delivery);
+void midge_window_sent(struct midge *b, struct midge_session *s, struct midge_delivery *d);
 
 enum midge_ack { MIDGE_ACK_UNKNOWN, MIDGE_ACK_DONE, MIDGE_ACK_WRONG };
 

@@ -237,7 +237,7 @@ static uint32_t consume_delivery(struct midge *b, struct midge_connection *c, ui
     if (sent >= size) {
         count_sent(b, c, d, m, size);
         c->output_offset = 0;
-        midge_window_sent(b, s, delivery);
+        midge_window_sent(b, s, d);
         return sent - size;
     }
     d->flags |= MIDGE_DELIVERY_STARTED;

@@ -48,6 +48,12 @@ static const struct midge_delivery *at(const struct world *w, midge_index delive
     return midge_delivery_at(w->b, delivery);
 }
 
+/* The first unsent delivery is with the transport. */
+static void next_sent(const struct world *w)
+{
+    midge_window_sent(w->b, w->s, midge_delivery_at(w->b, midge_window_unsent(w->b, w->s)));
+}
+
 /* Admits and sends one delivery of QoS 1 or 2. Returns its identifier. */
 static uint16_t send_one(const struct world *w, uint8_t qos)
 {
@@ -55,7 +61,7 @@ static uint16_t send_one(const struct world *w, uint8_t qos)
     midge_index delivery = midge_window_admit(w->b, w->s);
     assert_int_not_equal(delivery, 0);
     uint16_t id = at(w, delivery)->packet_id;
-    midge_window_sent(w->b, w->s, midge_window_unsent(w->b, w->s));
+    next_sent(w);
     audit(w);
     return id;
 }
@@ -88,7 +94,7 @@ static void a_queue_is_charged_and_kept_in_order(void **state)
     assert_int_equal(w.s->inflight_count, 4);
     for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(at(&w, midge_window_unsent(w.b, w.s))->message, messages[i]);
-        midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
+        next_sent(&w);
         audit(&w);
     }
     assert_int_equal(midge_window_unsent(w.b, w.s), 0);
@@ -108,8 +114,8 @@ static void qos0_does_not_wait_for_a_closed_window(void **state)
     assert_false(midge_window_open(w.b, w.s));
     assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, third);
     assert_int_equal(midge_window_admit(w.b, w.s), 0);
-    midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
-    midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
+    next_sent(&w);
+    next_sent(&w);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 1), MIDGE_ACK_DONE);
     assert_int_equal(at(&w, midge_window_admit(w.b, w.s))->message, second);
     fixture_end(w.b);
@@ -189,7 +195,7 @@ static void a_large_window_never_repeats_an_identifier(void **state)
         ids[i] = at(&w, midge_window_admit(w.b, w.s))->packet_id;
         assert_int_not_equal(ids[i], 0);
         assert_int_equal(used[ids[i]]++, 0);
-        midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
+        next_sent(&w);
     }
     for (uint32_t i = 0; i < 3000; i++) {
         uint32_t out = unit_random_below(&random, 700);
@@ -203,7 +209,7 @@ static void a_large_window_never_repeats_an_identifier(void **state)
         midge_queue_append(w.b, w.s, message, 1, 1);
         ids[out] = at(&w, midge_window_admit(w.b, w.s))->packet_id;
         assert_int_equal(used[ids[out]]++, 0);
-        midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
+        next_sent(&w);
     }
     audit(&w);
     fixture_end(w.b);
@@ -219,7 +225,7 @@ static void only_the_right_acknowledgement_counts(void **state)
     queue(&w, 1);
     midge_window_admit(w.b, w.s);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 1), MIDGE_ACK_UNKNOWN); /* not sent to its last byte */
-    midge_window_sent(w.b, w.s, midge_window_unsent(w.b, w.s));
+    next_sent(&w);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBREC, 1), MIDGE_ACK_WRONG);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBCOMP, 1), MIDGE_ACK_WRONG);
     assert_int_equal(acknowledge(&w, MIDGE_PACKET_PUBACK, 2), MIDGE_ACK_UNKNOWN);
