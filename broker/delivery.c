@@ -23,6 +23,17 @@ static midge_index take(const struct midge *b, struct midge_list *list, midge_in
     return delivery;
 }
 
+/* Unlinks the first delivery. */
+static midge_index take_first(const struct midge *b, struct midge_list *list)
+{
+    midge_index delivery = list->head;
+    list->head = midge_delivery_at(b, delivery)->next;
+    if (list->head == 0) {
+        list->tail = 0;
+    }
+    return delivery;
+}
+
 static void release_message(struct midge *b, struct midge_session *s, const struct midge_delivery *d)
 {
     if (d->message == 0) {
@@ -177,7 +188,7 @@ static uint32_t clear_list(struct midge *b, struct midge_session *s, struct midg
 {
     uint32_t count = 0;
     while (list->head != 0) {
-        midge_index delivery = take(b, list, 0);
+        midge_index delivery = take_first(b, list);
         const struct midge_delivery *d = midge_delivery_at(b, delivery);
         if (d->message != 0) {
             b->metrics.drops[reason]++;
@@ -259,7 +270,7 @@ midge_index midge_window_admit(struct midge *b, struct midge_session *s)
     if (queue->head == 0) {
         return 0;
     }
-    midge_index delivery = take(b, queue, 0);
+    midge_index delivery = take_first(b, queue);
     enter_window(b, s, delivery);
     return delivery;
 }
