@@ -43,7 +43,7 @@ static void put(uint8_t *to, uint32_t size, uint32_t at, uint8_t byte)
 
 /* Encodes a delivery, the rest of it where it was begun: then `begun` is the connection, else NULL. There is room for a fixed
  * header, at least. Returns the number of bytes. */
-static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint8_t *to, uint32_t room,
+static uint32_t encode(const struct midge *b, const struct midge_delivery *d, uint8_t *to, const uint8_t *end,
                        const struct midge_connection *begun)
 {
     if (d->message == 0) {
@@ -73,7 +73,7 @@ static uint32_t encode(const struct midge *b, const struct midge_delivery *d, ui
         memmove(to, to + offset, at);
         block = begun->output_block;
     }
-    size = midge_min(size, room);
+    size = midge_min(size, (uint32_t)(end - to));
     if (cut != 0 && at < id_at && id_at < size) {
         midge_store_copy(&b->store, block, from, to + at, id_at - at);
         uint32_t behind = from + (id_at - at) + cut;
@@ -160,14 +160,14 @@ static uint32_t encode_all(struct midge *b, struct midge_connection *c, uint8_t 
     const uint8_t *end = to + size;
     if (delivery_begun(c)) {
         const struct midge_delivery *d = midge_delivery_at(b, next);
-        to += encode(b, d, to, size, c);
+        to += encode(b, d, to, end, c);
         next = d->next;
     }
     if (c->replies_count > 0) {
         to += midge_replies_encode(b, c, to, (uint32_t)(end - to));
     }
     uint32_t steps = REPLAY_STEPS;
-    for (uint32_t unsent = 0; end - to >= MIDGE_HEADER_SIZE_MAX; unsent++) {
+    for (uint32_t unsent = 0; to <= end - MIDGE_HEADER_SIZE_MAX; unsent++) {
         if (next == 0) {
             next = admit_next(b, c, s, unsent, &steps);
         }
@@ -175,7 +175,7 @@ static uint32_t encode_all(struct midge *b, struct midge_connection *c, uint8_t 
             break;
         }
         const struct midge_delivery *d = midge_delivery_at(b, next);
-        to += encode(b, d, to, (uint32_t)(end - to), NULL);
+        to += encode(b, d, to, end, NULL);
         next = d->next;
     }
     return size - (uint32_t)(end - to);
