@@ -29,7 +29,7 @@ sys.path.insert(0, str(board.ROOT / "boards"))
 import sizes  # noqa: E402
 
 # Instructions for a message at QoS 0, from one client to another.
-BUDGET_ALL, BUDGET_BROKER = 7200, 2080
+BUDGET_ALL, BUDGET_BROKER = 6600, 1500
 ATTEMPTS = 3
 IDLE_TICKS_MIN = 100
 TICKS = "ticks"
