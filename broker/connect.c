@@ -41,10 +41,13 @@ static struct midge_view assign_client_id(struct midge *b, uint8_t id[ASSIGNED_I
     memcpy(id, "midge-", 6);
     do {
         b->assigned_ids++;
+        const uint8_t *count = (const uint8_t *)&b->assigned_ids;
+        uint32_t upper = midge_hash(&b->config.hash_seed, 0, count, sizeof(b->assigned_ids));
+        uint32_t lower = midge_hash(&b->config.hash_seed, upper, count, sizeof(b->assigned_ids));
+        uint64_t number = (uint64_t)upper << 32 | lower;
         for (uint32_t i = 6; i < ASSIGNED_ID_SIZE; i++) {
-            const uint8_t *count = (const uint8_t *)&b->assigned_ids;
-            uint32_t hash = midge_hash(&b->config.hash_seed, i, count, sizeof(b->assigned_ids));
-            id[i] = (uint8_t)('a' + (hash >> 28));
+            id[i] = (uint8_t)('a' + (number >> 60));
+            number <<= 4;
         }
     } while (midge_session_find(b, view) != NULL);
     return view;
