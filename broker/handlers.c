@@ -270,7 +270,6 @@ enum midge_handled midge_handle_pingreq(struct midge *b, struct midge_connection
 enum midge_handled midge_handle_disconnect(struct midge *b, struct midge_connection *c, struct midge_incoming *packet)
 {
     packet->traced.size = 2;
-    packet->traced.topic.size = 0;
     midge_trace(b, MIDGE_LOG_RECEIVED, c, &packet->traced); /* while it is known whose it is */
     return midge_connection_end(b, c, MIDGE_CLIENT_DISCONNECT);
 }

@@ -77,6 +77,7 @@ static enum midge_handled handle(struct midge *b, struct midge_connection *c, st
     if (type == MIDGE_PACKET_PUBLISH) {
         return midge_handle_publish(b, c, packet); /* most are: what the others need is not in their way */
     }
+    packet->traced.topic.size = 0;
     packet->traced.packet_id = 0;
     packet->traced.code = 0;
     if (type >= MIDGE_PACKET_PUBACK && type <= MIDGE_PACKET_UNSUBSCRIBE) {
@@ -105,7 +106,6 @@ static void trace(struct midge *b, const struct midge_connection *c, struct midg
 {
     const struct midge_publish *publish = &packet->publication.publish;
     packet->traced.size = size;
-    packet->traced.topic.size = 0;
     if (midge_type_of(packet->traced.first) == MIDGE_PACKET_PUBLISH) {
         packet->traced.topic = publish->topic;
         packet->traced.packet_id = publish->packet_id;
