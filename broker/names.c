@@ -40,7 +40,7 @@ void midge_names_release(struct midge_names *names, midge_index name)
     }
 }
 
-bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size)
+bool midge_names_equal_chunks(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size)
 {
     while (size > 0) {
         uint32_t part = midge_min(size, midge_names_room(names));

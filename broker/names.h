@@ -28,8 +28,17 @@ bool midge_names_store(struct midge_names *names, const uint8_t *bytes, uint32_t
 /* Gives a string's chunks back; 0, the empty string, is allowed. */
 void midge_names_release(struct midge_names *names, midge_index name);
 
-/* Whether the stored string equals these bytes; the caller has compared the sizes. */
-bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size);
+/* Whether the stored string, which takes any number of chunks, equals these bytes; the caller has compared the sizes. */
+bool midge_names_equal_chunks(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size);
+
+/* The same where most strings fit one chunk, and each message passes. */
+static inline bool midge_names_equal(const struct midge_names *names, midge_index name, const uint8_t *bytes, uint32_t size)
+{
+    if (size > midge_names_room(names)) {
+        return midge_names_equal_chunks(names, name, bytes, size);
+    }
+    return memcmp(midge_names_bytes(names, name), bytes, size) == 0;
+}
 
 /* Copies the first `size` bytes of a stored string, which has at least that many. */
 void midge_names_copy(const struct midge_names *names, midge_index name, uint8_t *to, uint32_t size);

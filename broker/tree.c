@@ -17,15 +17,6 @@ static uint32_t hash_of(const struct midge_tree *tree, midge_index parent, const
     return midge_hash(&tree->key, parent, level, size);
 }
 
-/* Whether a node, whose level has this size, has this level. Each message passes here, and most names fit one chunk. */
-static bool has_level(const struct midge_tree *tree, const struct midge_tree_node *n, const uint8_t *level, uint32_t size)
-{
-    if (size > midge_names_room(tree->names)) {
-        return midge_names_equal(tree->names, n->name, level, size);
-    }
-    return memcmp(midge_names_bytes(tree->names, n->name), level, size) == 0;
-}
-
 midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, const uint8_t *level, uint32_t size)
 {
     if (tree->nodes.used == 0) {
@@ -35,7 +26,7 @@ midge_index midge_tree_find(const struct midge_tree *tree, midge_index parent, c
     midge_index node = midge_table_first(&tree->table, hash);
     while (node != 0) {
         const struct midge_tree_node *n = midge_tree_at(tree, node);
-        if (n->parent == parent && n->name_size == size && has_level(tree, n, level, size)) {
+        if (n->parent == parent && n->name_size == size && midge_names_equal(tree->names, n->name, level, size)) {
             break;
         }
         node = midge_table_after(&tree->table, node, hash);
